@@ -1,0 +1,39 @@
+package repository
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The errors that a caller can act on. Implementations wrap them, with the name of the package and
+// the operation; no error contains a digest, a secret, SQL or values.
+var (
+	ErrNotFound      = errors.New("not found")
+	ErrAlreadyExists = errors.New("already exists")
+	ErrConflict      = errors.New("changed since it was read")
+	ErrConsumed      = errors.New("already consumed")
+	ErrExpired       = errors.New("expired")
+	ErrRevoked       = errors.New("revoked")
+	ErrInvalid       = errors.New("invalid")
+	ErrClosed        = errors.New("store is closed")
+
+	// ErrUnknownOutcome says that the connection to a database server was lost while it was
+	// committing: the operation was done whole or not at all, and only the database knows which.
+	ErrUnknownOutcome = errors.New("outcome is unknown")
+)
+
+// Validate returns nil, or what entity.Validate says, as ErrInvalid.
+func Validate(entity interface{ Validate() error }) error {
+	if err := entity.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+// CheckLimit returns ErrInvalid unless limit, of a batch to delete, is 1 or more.
+func CheckLimit(limit int) error {
+	if limit < 1 {
+		return fmt.Errorf("%w: limit is %d, not 1 or more", ErrInvalid, limit)
+	}
+	return nil
+}
