@@ -1,0 +1,104 @@
+package gormrepo
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"gorm.io/gorm"
+
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+// wrap names the package and the operation before err, and turns what the driver says into the
+// repository's sentinels.
+func (s *Store) wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("gormrepo: %s: %w", op, s.sentinel(err))
+}
+
+// sentinel is the one place where errors of GORM and of drivers are interpreted, by their codes.
+// What a sentinel replaces is dropped: some drivers put values into their messages.
+func (s *Store) sentinel(err error) error {
+	switch {
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return repository.ErrNotFound
+	case errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone):
+		return fmt.Errorf("%w: %w", repository.ErrClosed, err)
+	}
+	translated := err
+	if t, ok := s.write.Dialector.(gorm.ErrorTranslator); ok {
+		translated = t.Translate(rootOf(err))
+	}
+	switch {
+	case errors.Is(translated, gorm.ErrDuplicatedKey), errors.Is(err, gorm.ErrDuplicatedKey):
+		return repository.ErrAlreadyExists
+	case errors.Is(translated, gorm.ErrForeignKeyViolated), errors.Is(err, gorm.ErrForeignKeyViolated):
+		return repository.ErrNotFound
+	}
+	switch sqliteCode(err) {
+	case 1555, 2067:
+		return repository.ErrAlreadyExists
+	case 787:
+		return repository.ErrNotFound
+	}
+	return err
+}
+
+// rootOf returns the innermost error of a chain.
+func rootOf(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
+
+// The result codes of SQLite that mean "wait and try again" (sqlite.org/rescode.html).
+const (
+	sqliteBusy   = 5
+	sqliteLocked = 6
+)
+
+// IsBusy reports whether err says that another connection to SQLite holds a lock, so that nothing was done.
+func IsBusy(err error) bool {
+	code := sqliteCode(err) & 0xff
+	return code == sqliteBusy || code == sqliteLocked
+}
+
+// sqliteCode returns the extended result code of a SQLite driver's error, 0 for any other error.
+// github.com/glebarez/go-sqlite and modernc.org/sqlite have a method, github.com/mattn/go-sqlite3 has
+// a field; this package links neither.
+func sqliteCode(err error) int {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if coded, ok := err.(interface{ Code() int }); ok {
+			return coded.Code()
+		}
+		v := reflect.ValueOf(err)
+		if v.Kind() != reflect.Struct {
+			continue
+		}
+		code, extended := v.FieldByName("Code"), v.FieldByName("ExtendedCode")
+		if code.IsValid() && extended.IsValid() && code.CanInt() && extended.CanInt() {
+			return int(max(code.Int(), extended.Int()))
+		}
+	}
+	return 0
+}
+
+// ended returns the error of ctx, with its cause, if it has ended.
+func ended(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+		return fmt.Errorf("%w: %w", ctx.Err(), cause)
+	}
+	return ctx.Err()
+}

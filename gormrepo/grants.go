@@ -1,0 +1,201 @@
+package gormrepo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/oauthstore/oauthstore/domain"
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+type grants struct{ runner }
+
+func (r grants) Create(ctx context.Context, g domain.Grant) error {
+	const op = "create grant"
+	if err := repository.Validate(g); err != nil {
+		return r.wrap(op, err)
+	}
+	return r.wrap(op, r.inTx(ctx, func(c conn) error {
+		g := g.Clone()
+		setIfZero(&g.CreatedAt, c.now)
+		row := grantToRow(g)
+		return c.grants().Create(&row).Error
+	}))
+}
+
+func (r grants) Get(ctx context.Context, id string) (domain.Grant, error) {
+	var g domain.Grant
+	err := r.reading(ctx, func(c conn) (err error) {
+		g, err = c.grant(id)
+		return err
+	})
+	return g, r.wrap("get grant", err)
+}
+
+func (r grants) List(ctx context.Context, f repository.GrantFilter, page repository.Page) ([]domain.Grant, error) {
+	const op = "list grants"
+	if err := f.Validate(); err != nil {
+		return nil, r.wrap(op, err)
+	}
+	size, err := page.Size()
+	if err != nil {
+		return nil, r.wrap(op, err)
+	}
+	var rows []grantRow
+	if err := r.reading(ctx, func(c conn) error {
+		return c.grantsBy(f).Where("id > ?", page.After).Order("id").Limit(size).Find(&rows).Error
+	}); err != nil {
+		return nil, r.wrap(op, err)
+	}
+	list, err := each(rows, grantOf)
+	return list, r.wrap(op, err)
+}
+
+// Revoke updates the grants first and what they led to after: the order in which everything locks.
+func (r grants) Revoke(ctx context.Context, f repository.GrantFilter, why domain.Reason) (int, error) {
+	const op = "revoke grants"
+	if err := f.ValidateRevoke(why); err != nil {
+		return 0, r.wrap(op, err)
+	}
+	var revoked int
+	err := r.inTx(ctx, func(c conn) error {
+		var ids []string
+		if err := c.grantsBy(f).Where("revoked_at IS NULL").Order("id").Pluck("id", &ids).Error; err != nil {
+			return err
+		}
+		revoked = 0
+		for batch := range batches(ids) {
+			n, err := c.revoke(batch, why)
+			if err != nil {
+				return err
+			}
+			revoked += n
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, r.wrap(op, err)
+	}
+	return revoked, nil
+}
+
+func (c conn) revoke(ids []string, why domain.Reason) (int, error) {
+	now := c.now.UnixMicro()
+	fenced := c.grants().Where("id IN ? AND revoked_at IS NULL", ids).
+		Updates(map[string]any{"revoked_at": now, "revoked_reason": string(why)})
+	if fenced.Error != nil {
+		return 0, fenced.Error
+	}
+	for _, table := range []*gorm.DB{c.codes(), c.tokens()} {
+		err := table.Where("grant_id IN ? AND revoked_at IS NULL", ids).Updates(map[string]any{"revoked_at": now}).Error
+		if err != nil {
+			return 0, err
+		}
+	}
+	return int(fenced.RowsAffected), nil
+}
+
+func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (int, error) {
+	const op = "delete ended grants"
+	if err := repository.CheckLimit(limit); err != nil {
+		return 0, r.wrap(op, err)
+	}
+	var deleted int
+	err := r.inTx(ctx, func(c conn) error {
+		var ids []string
+		err := c.grantsEnded(before.UnixMicro()).Limit(limit).Pluck("id", &ids).Error
+		deleted = 0
+		for batch := range batches(ids) {
+			gone := c.grants().Where("id IN ?", batch).Delete(nil)
+			if gone.Error != nil {
+				return gone.Error
+			}
+			deleted += int(gone.RowsAffected)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, r.wrap(op, err)
+	}
+	return deleted, nil
+}
+
+// grantsEnded selects what DeleteEnded may remove.
+func (c conn) grantsEnded(before int64) *gorm.DB {
+	now := c.now.UnixMicro()
+	live := func(table, condition string) string {
+		return fmt.Sprintf("NOT EXISTS (SELECT 1 FROM %s AS held WHERE held.grant_id = %s.id AND %s)",
+			table, c.tables.grants, condition)
+	}
+	return c.grants().
+		Where("(revoked_at < ? OR expires_at < ? OR last_used_at < ? OR (last_used_at IS NULL AND created_at < ?))",
+			before, before, before, before).
+		Where(live(c.tables.codes, heldLiveCode), now).
+		Where(live(c.tables.tokens, heldLiveToken), now)
+}
+
+// liveCode and liveToken of the table that grantsEnded calls held.
+const (
+	heldLiveCode  = "held.consumed_at IS NULL AND held.revoked_at IS NULL AND held.expires_at > ?"
+	heldLiveToken = "held.consumed_at IS NULL AND held.revoked_at IS NULL AND (held.expires_at IS NULL OR held.expires_at > ?)" //nolint:gosec // SQL
+)
+
+func (c conn) grantsBy(f repository.GrantFilter) *gorm.DB {
+	q := equal(equal(equal(c.grants(), "id", f.ID), "client_id", f.ClientID), "subject", f.Subject)
+	return inState(q, f.State, liveGrant, c.now)
+}
+
+func (c conn) grant(id string) (domain.Grant, error) {
+	var row grantRow
+	if err := c.grants().Where("id = ?", id).Take(&row).Error; err != nil {
+		return domain.Grant{}, err
+	}
+	g, err := grantOf(row)
+	if err != nil {
+		return domain.Grant{}, err
+	}
+	return g, reason(g.RevokedAt, time.Time{}, g.ExpiresAt, c.now)
+}
+
+// fence updates the grant on the condition that it is live and that clientID and subject are its own:
+// that both decides and locks. issuing sets LastUsedAt.
+func (c conn) fence(id, clientID, subject string, lastUsed any) error {
+	held := c.grants().Where("id = ? AND client_id = ? AND subject = ?", id, clientID, subject).
+		Where(liveGrant, c.now.UnixMicro()).Updates(map[string]any{"last_used_at": lastUsed})
+	if held.Error != nil || held.RowsAffected > 0 {
+		return held.Error
+	}
+	g, err := c.grant(id)
+	switch {
+	case err != nil:
+		return err
+	case g.ClientID != clientID:
+		return fmt.Errorf("%w: ClientID is not the grant's", repository.ErrInvalid)
+	case g.Subject != subject:
+		return fmt.Errorf("%w: Subject is not the grant's", repository.ErrInvalid)
+	}
+	return nil // the row was matched, and counted as unchanged
+}
+
+// use fences the grant for tokens, which count as a use of it.
+func (c conn) use(id, clientID, subject string) error {
+	return c.fence(id, clientID, subject, c.now.UnixMicro())
+}
+
+// batchSize keeps lists of values far below every database's limit of parameters.
+const batchSize = 500
+
+func batches(ids []string) func(yield func([]string) bool) {
+	return func(yield func([]string) bool) {
+		for len(ids) > 0 {
+			n := min(len(ids), batchSize)
+			if !yield(ids[:n]) {
+				return
+			}
+			ids = ids[n:]
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package gormrepo
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"sync"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+// DefaultTablePrefix is what the names of the tables begin with.
+const DefaultTablePrefix = "oauth_"
+
+// Options configure a Store. nil means the defaults.
+type Options struct {
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+
+	// Logger gets each statement at debug level, never with values. nil: slog.Default().
+	Logger *slog.Logger
+
+	// TablePrefix replaces DefaultTablePrefix: ASCII letters, digits and underscores.
+	TablePrefix string
+
+	// SkipMigrate leaves the schema to the application, which calls Store.Migrate when it wants to.
+	SkipMigrate bool
+}
+
+// Database is what a driver package hands to Open: the handles, and what is special about them.
+type Database struct {
+	// Write runs everything that writes. Where Serial is set, it is one connection.
+	Write *gorm.DB
+
+	// Read runs everything else outside transactions. nil: Write, in turn with the writers.
+	Read *gorm.DB
+
+	// Lock is taken around each write, beside what the database locks itself. nil: none.
+	// It returns early with the error of ctx if that ends.
+	Lock func(ctx context.Context) (unlock func(), err error)
+
+	// Close releases the handles. nil: they belong to the application.
+	Close func() error
+}
+
+// Store is a repository.Store over GORM.
+type Store struct {
+	write, read *gorm.DB
+	borrowed    bool // the handle belongs to the application
+	writer      chan struct{}
+	lock        func(ctx context.Context) (func(), error)
+	release     func() error
+
+	clock  func() time.Time
+	tables tables
+
+	mu     sync.RWMutex // guards closed, and calls.Add against Close
+	closed bool
+	calls  sync.WaitGroup
+}
+
+var _ repository.Store = (*Store)(nil)
+
+// New returns a Store in the database of an application's own handle, whatever its dialect, pool and
+// settings, and brings the schema up to date unless opts say otherwise. The application keeps the
+// handle: Close does not close it.
+//
+// On SQLite, each call takes one connection of the pool and gives it back as it was; while it has it,
+// foreign keys are enforced and waits for locks end with ctx. For an in-memory database the pool must
+// be limited to one connection, or each connection has a database of its own.
+func New(db *gorm.DB, opts *Options) (*Store, error) {
+	if db == nil {
+		return nil, fmt.Errorf("gormrepo: new: %w: no *gorm.DB", repository.ErrInvalid)
+	}
+	s, err := newStore(Database{Write: db}, opts)
+	if err != nil {
+		return nil, err
+	}
+	s.borrowed = true
+	return s.ready(context.Background(), opts)
+}
+
+// Open returns a Store on handles that a driver package has set up, and brings the schema up to date
+// unless opts say otherwise. If it fails, the handles are the caller's to close.
+func Open(ctx context.Context, db Database, opts *Options) (*Store, error) {
+	s, err := newStore(db, opts)
+	if err != nil {
+		return nil, err
+	}
+	return s.ready(ctx, opts)
+}
+
+func (s *Store) ready(ctx context.Context, opts *Options) (*Store, error) {
+	if opts != nil && opts.SkipMigrate {
+		return s, nil
+	}
+	if err := s.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+var prefixForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,31}$`)
+
+func newStore(db Database, opts *Options) (*Store, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.TablePrefix == "" {
+		o.TablePrefix = DefaultTablePrefix
+	}
+	if !prefixForm.MatchString(o.TablePrefix) {
+		return nil, fmt.Errorf("gormrepo: %w: TablePrefix is not 1 to 32 ASCII letters, digits and underscores", repository.ErrInvalid)
+	}
+	session := &gorm.Session{NewDB: true, SkipHooks: true, SkipDefaultTransaction: true, Logger: slogLogger{o.Logger}}
+	s := &Store{
+		write: db.Write.Session(session), lock: db.Lock, release: db.Close,
+		clock: o.Now, tables: tablesOf(o.TablePrefix),
+	}
+	if db.Read != nil {
+		s.read = db.Read.Session(session)
+	}
+	if s.sqlite() {
+		s.writer = make(chan struct{}, 1)
+	}
+	return s, nil
+}
+
+func (s *Store) sqlite() bool { return s.write.Name() == "sqlite" }
+
+func (s *Store) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
+
+// enter counts a call, until leave is called. ErrClosed after Close.
+func (s *Store) enter(ctx context.Context) error {
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return repository.ErrClosed
+	}
+	s.calls.Add(1)
+	return nil
+}
+
+func (s *Store) leave() { s.calls.Done() }
+
+// Close waits for calls under way. It closes the handles unless they belong to the application.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	closed := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	s.calls.Wait()
+	if closed || s.release == nil {
+		return nil
+	}
+	return s.wrap("close", s.release())
+}
+
+// Ping returns nil if the database answers a query.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	return s.wrap("ping", s.reading(ctx, func(c conn) error { return c.db.Raw("SELECT 1").Scan(&one).Error }))
+}
+
+// Clients returns the repository of clients.
+func (s *Store) Clients() repository.Clients { return clients{s} }
+
+// Grants returns the repository of grants.
+func (s *Store) Grants() repository.Grants { return grants{s} }
+
+// AuthorizationCodes returns the repository of codes.
+func (s *Store) AuthorizationCodes() repository.AuthorizationCodes { return codes{s} }
+
+// Tokens returns the repository of tokens.
+func (s *Store) Tokens() repository.Tokens { return tokens{s} }

@@ -1,0 +1,217 @@
+package gormrepo
+
+import (
+	"context"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/oauthstore/oauthstore/domain"
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+type tokens struct{ runner }
+
+func (r tokens) Create(ctx context.Context, list ...domain.Token) error {
+	const op = "create tokens"
+	if len(list) == 0 {
+		return r.wrap(op, fmt.Errorf("%w: no tokens", repository.ErrInvalid))
+	}
+	if err := validateTokens(list); err != nil {
+		return r.wrap(op, err)
+	}
+	return r.wrap(op, r.inTx(ctx, func(c conn) error {
+		first := list[0]
+		if err := c.use(first.GrantID, first.ClientID, first.Subject); err != nil {
+			return err
+		}
+		return c.insert(list)
+	}))
+}
+
+func (r tokens) Get(ctx context.Context, d domain.Digest) (domain.Token, error) {
+	var t domain.Token
+	err := r.reading(ctx, func(c conn) (err error) {
+		t, err = c.token(d)
+		return err
+	})
+	return t, r.wrap("get token", err)
+}
+
+func (r tokens) Rotate(ctx context.Context, old domain.Digest, replay domain.Replay, next ...domain.Token) (domain.Token, error) {
+	const op = "rotate refresh token"
+	if err := repository.Validate(replay); err != nil {
+		return domain.Token{}, r.wrap(op, err)
+	}
+	if err := validateTokens(next); err != nil {
+		return domain.Token{}, r.wrap(op, err)
+	}
+	var rotated domain.Token
+	err := r.inTx(ctx, func(c conn) (err error) {
+		rotated, err = c.rotate(old, replay.Clone(), next)
+		return err
+	})
+	return rotated, r.wrap(op, err)
+}
+
+func (c conn) rotate(old domain.Digest, replay domain.Replay, next []domain.Token) (domain.Token, error) {
+	before, dead := c.token(old)
+	if before.Digest.IsZero() {
+		return domain.Token{}, dead
+	}
+	if before.Kind != domain.RefreshToken {
+		return before, fmt.Errorf("%w: Kind is access_token, which is never rotated", repository.ErrInvalid)
+	}
+	if len(next) > 0 {
+		if err := sameFamily(before, next[0]); err != nil {
+			return before, err
+		}
+	}
+	if dead != nil {
+		return before, dead
+	}
+	if err := c.use(before.GrantID, before.ClientID, before.Subject); err != nil {
+		return before, err
+	}
+	now := c.now.UnixMicro()
+	consumed := c.tokens().Where("digest = ? AND "+liveToken, old[:], now).Updates(map[string]any{
+		"consumed_at": now, "replay_sealed": replay.Sealed, "replay_expires_at": micros(replay.ExpiresAt),
+	})
+	if consumed.Error != nil {
+		return before, consumed.Error
+	}
+	if consumed.RowsAffected == 0 {
+		return c.token(old)
+	}
+	if err := c.insert(next); err != nil {
+		return before, err
+	}
+	before.ConsumedAt, before.Replay = c.now, replay
+	return before, nil
+}
+
+func (r tokens) Revoke(ctx context.Context, d domain.Digest) error {
+	return r.wrap("revoke token", r.writing(ctx, func(c conn) error {
+		revoked := c.tokens().Where("digest = ? AND revoked_at IS NULL", d[:]).
+			Updates(map[string]any{"revoked_at": c.now.UnixMicro()})
+		if revoked.Error != nil || revoked.RowsAffected > 0 {
+			return revoked.Error
+		}
+		_, err := c.token(d)
+		return unless(err, repository.ErrRevoked)
+	}))
+}
+
+func (r tokens) List(ctx context.Context, f repository.TokenFilter, page repository.Page) ([]domain.Token, error) {
+	const op = "list tokens"
+	if err := f.Validate(); err != nil {
+		return nil, r.wrap(op, err)
+	}
+	size, err := page.Size()
+	if err != nil {
+		return nil, r.wrap(op, err)
+	}
+	after, err := page.AfterDigest()
+	if err != nil {
+		return nil, r.wrap(op, err)
+	}
+	var rows []tokenRow
+	if err := r.reading(ctx, func(c conn) error {
+		return c.tokensBy(f).Where("digest > ?", after[:]).Order("digest").Limit(size).Find(&rows).Error
+	}); err != nil {
+		return nil, r.wrap(op, err)
+	}
+	list, err := each(rows, tokenOf)
+	return list, r.wrap(op, err)
+}
+
+func (r tokens) DeleteExpired(ctx context.Context, limit int) (int, error) {
+	const op = "delete expired tokens"
+	if err := repository.CheckLimit(limit); err != nil {
+		return 0, r.wrap(op, err)
+	}
+	var gone int
+	err := r.inTx(ctx, func(c conn) error {
+		deleted, err := deleteExpired(c.tokens, c.now.UnixMicro(), limit)
+		if err != nil {
+			return err
+		}
+		erased, err := c.eraseReplays(limit)
+		gone = deleted + erased
+		return err
+	})
+	if err != nil {
+		return 0, r.wrap(op, err)
+	}
+	return gone, nil
+}
+
+// eraseReplays removes the sealed answers whose time has passed.
+func (c conn) eraseReplays(limit int) (int, error) {
+	var found [][]byte
+	err := c.tokens().Where("replay_expires_at <= ?", c.now.UnixMicro()).Order("replay_expires_at").
+		Limit(limit).Pluck("digest", &found).Error
+	erased := 0
+	for len(found) > 0 && err == nil {
+		n := min(len(found), batchSize)
+		done := c.tokens().Where("digest IN ?", found[:n]).
+			Updates(map[string]any{"replay_sealed": nil, "replay_expires_at": nil})
+		erased, err, found = erased+int(done.RowsAffected), done.Error, found[n:]
+	}
+	return erased, err
+}
+
+// insert stores tokens under their grant, which the caller has fenced.
+func (c conn) insert(list []domain.Token) error {
+	for _, t := range list {
+		t = t.Clone()
+		setIfZero(&t.CreatedAt, c.now)
+		row := tokenToRow(t)
+		if err := c.tokens().Create(&row).Error; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c conn) tokensBy(f repository.TokenFilter) *gorm.DB {
+	q := equal(equal(equal(c.tokens(), "grant_id", f.GrantID), "client_id", f.ClientID), "subject", f.Subject)
+	return inState(equal(q, "kind", string(f.Kind)), f.State, liveToken, c.now)
+}
+
+func (c conn) token(d domain.Digest) (domain.Token, error) {
+	var row tokenRow
+	if err := c.tokens().Where("digest = ?", d[:]).Take(&row).Error; err != nil {
+		return domain.Token{}, err
+	}
+	t, err := tokenOf(row)
+	if err != nil {
+		return domain.Token{}, err
+	}
+	return t, reason(t.RevokedAt, t.ConsumedAt, t.ExpiresAt, c.now)
+}
+
+// validateTokens checks each token, and that they are of one family.
+func validateTokens(list []domain.Token) error {
+	for _, t := range list {
+		if err := repository.Validate(t); err != nil {
+			return err
+		}
+		if err := sameFamily(list[0], t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sameFamily(a, b domain.Token) error {
+	switch {
+	case a.GrantID != b.GrantID:
+		return fmt.Errorf("%w: GrantID differs between tokens", repository.ErrInvalid)
+	case a.ClientID != b.ClientID:
+		return fmt.Errorf("%w: ClientID differs between tokens", repository.ErrInvalid)
+	case a.Subject != b.Subject:
+		return fmt.Errorf("%w: Subject differs between tokens", repository.ErrInvalid)
+	}
+	return nil
+}

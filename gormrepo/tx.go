@@ -1,0 +1,268 @@
+package gormrepo
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+// conn is a database session with one reading of the clock.
+type conn struct {
+	db     *gorm.DB
+	now    time.Time
+	tables tables
+}
+
+// runner runs the verbs of the repositories: on the Store, each call by itself; in InTx, inside the
+// transaction.
+type runner interface {
+	wrap(op string, err error) error
+
+	// reading runs what only reads, once or more.
+	reading(ctx context.Context, fn func(c conn) error) error
+
+	// writing runs one statement that writes, and reads around it.
+	writing(ctx context.Context, fn func(c conn) error) error
+
+	// inTx runs several statements: all or none of them.
+	inTx(ctx context.Context, fn func(c conn) error) error
+}
+
+func (s *Store) reading(ctx context.Context, fn func(c conn) error) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	if s.read == nil && s.sqlite() {
+		return s.exclusively(ctx, fn)
+	}
+	db := s.read
+	if db == nil {
+		db = s.write
+	}
+	for {
+		err := fn(conn{db.WithContext(ctx), s.now(), s.tables})
+		if stopped := ended(ctx); stopped != nil {
+			return stopped // a driver may take an interrupted query for one that ended early
+		}
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		// GORM prepares a statement once for all who wait for it: another caller's ctx ended that.
+	}
+}
+
+func (s *Store) writing(ctx context.Context, fn func(c conn) error) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.exclusively(ctx, fn)
+}
+
+func (s *Store) inTx(ctx context.Context, fn func(c conn) error) error {
+	return s.writing(ctx, func(c conn) error { return c.transaction(ctx, fn) })
+}
+
+// InTx implements repository.Store.
+func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) error) error {
+	var refused error
+	err := s.inTx(ctx, func(c conn) error {
+		t := &tx{Store: s, conn: c}
+		defer func() { t.done = true }()
+		refused = fn(t)
+		return refused
+	})
+	if err != nil && err == refused { //nolint:errorlint // the very error that fn returned goes back as it is
+		return err
+	}
+	return s.wrap("transaction", err)
+}
+
+// exclusively runs fn as the only writer of this Store, and again while another program's lock keeps it
+// out. ctx ends the waits; what has begun runs to its end, so that nil and error mean what they say.
+func (s *Store) exclusively(ctx context.Context, fn func(c conn) error) error {
+	if s.writer == nil {
+		return s.again(ctx, func() error { return fn(conn{s.write.WithContext(ctx), s.now(), s.tables}) })
+	}
+	select {
+	case s.writer <- struct{}{}:
+		defer func() { <-s.writer }()
+	case <-ctx.Done():
+		return ended(ctx)
+	}
+	if s.lock != nil {
+		unlock, err := s.lock(ctx)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	return s.again(ctx, func() error {
+		if err := ended(ctx); err != nil {
+			return err
+		}
+		return s.pinned(ctx, func(db *gorm.DB) error {
+			return fn(conn{db.WithContext(context.WithoutCancel(ctx)), s.now(), s.tables})
+		})
+	})
+}
+
+// pinned runs fn on one connection. One that the application lends gets the settings that this package
+// relies on, and is given back with its own.
+func (s *Store) pinned(ctx context.Context, fn func(db *gorm.DB) error) error {
+	if !s.borrowed {
+		return fn(s.write)
+	}
+	return s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
+		db = db.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
+		restore, err := settle(db)
+		if err != nil {
+			return err
+		}
+		defer restore()
+		return fn(db)
+	})
+}
+
+// settle makes waits for locks ours and enforces foreign keys, until restore is called.
+func settle(db *gorm.DB) (restore func(), err error) {
+	var timeout, keys int
+	if err := db.Raw("PRAGMA busy_timeout").Scan(&timeout).Error; err != nil {
+		return nil, err
+	}
+	if err := db.Raw("PRAGMA foreign_keys").Scan(&keys).Error; err != nil {
+		return nil, err
+	}
+	restore = func() {
+		db.Exec("PRAGMA foreign_keys = " + onOff(keys))
+		db.Exec("PRAGMA busy_timeout = " + decimal(timeout))
+	}
+	if err := execAll(db, []string{"PRAGMA busy_timeout = 0", "PRAGMA foreign_keys = ON"}); err != nil {
+		restore()
+		return nil, err
+	}
+	return restore, nil
+}
+
+// The bounds of waiting for another program's lock on the database.
+const (
+	busyTimeout  = 10 * time.Second
+	shortestWait = 200 * time.Microsecond
+	longestWait  = 20 * time.Millisecond
+)
+
+// again calls fn until it returns something else than a busy database, ctx ends, or busyTimeout is over.
+func (s *Store) again(ctx context.Context, fn func() error) error {
+	deadline := time.Now().Add(busyTimeout)
+	for wait := shortestWait; ; wait = min(2*wait, longestWait) {
+		err := fn()
+		if !IsBusy(err) || time.Now().After(deadline) {
+			return err
+		}
+		timer := time.NewTimer(wait/2 + rand.N(wait)) //nolint:gosec // jitter is no secret
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ended(ctx)
+		}
+	}
+}
+
+// transaction runs fn between BEGIN and COMMIT. It rolls back if fn fails or panics, and if ctx has
+// ended by then.
+func (c conn) transaction(ctx context.Context, fn func(c conn) error) error {
+	begun, err := c.begin()
+	if err != nil {
+		return err
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			begun.rollback()
+		}
+	}()
+	if err := fn(conn{begun.db, c.now, c.tables}); err != nil {
+		return err
+	}
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	err = begun.commit()
+	committed = err == nil
+	return err
+}
+
+// begun is a transaction. SQLite's begins IMMEDIATE, which database/sql has no word for.
+type begun struct {
+	db               *gorm.DB
+	commit, rollback func() error
+}
+
+func (c conn) begin() (begun, error) {
+	if c.db.Name() == "sqlite" {
+		exec := func(sql string) func() error { return func() error { return c.db.Exec(sql).Error } }
+		return begun{c.db, exec("COMMIT"), exec("ROLLBACK")}, exec("BEGIN IMMEDIATE")()
+	}
+	db := c.db.Begin()
+	return begun{
+		db.Session(&gorm.Session{NewDB: true}),
+		func() error { return db.Commit().Error },
+		func() error { return db.Rollback().Error },
+	}, db.Error
+}
+
+// tx is what fn of InTx gets.
+type tx struct {
+	*Store
+	conn conn
+	done bool
+}
+
+func (t *tx) open(ctx context.Context) error {
+	if t.done {
+		return repository.ErrClosed
+	}
+	return ended(ctx)
+}
+
+func (t *tx) reading(ctx context.Context, fn func(c conn) error) error {
+	if err := t.open(ctx); err != nil {
+		return err
+	}
+	return fn(t.conn)
+}
+
+func (t *tx) writing(ctx context.Context, fn func(c conn) error) error { return t.reading(ctx, fn) }
+
+// inTx runs fn inside a savepoint, so that a verb that fails has changed nothing.
+func (t *tx) inTx(ctx context.Context, fn func(c conn) error) error {
+	if err := t.open(ctx); err != nil {
+		return err
+	}
+	const name = "verb"
+	if err := t.conn.db.Exec("SAVEPOINT " + name).Error; err != nil {
+		return err
+	}
+	err := fn(t.conn)
+	if err != nil {
+		if undo := t.conn.db.Exec("ROLLBACK TO SAVEPOINT " + name).Error; undo != nil {
+			return undo
+		}
+	}
+	if release := t.conn.db.Exec("RELEASE SAVEPOINT " + name).Error; release != nil {
+		return release
+	}
+	return err
+}
+
+func (t *tx) Clients() repository.Clients                       { return clients{t} }
+func (t *tx) Grants() repository.Grants                         { return grants{t} }
+func (t *tx) AuthorizationCodes() repository.AuthorizationCodes { return codes{t} }
+func (t *tx) Tokens() repository.Tokens                         { return tokens{t} }
