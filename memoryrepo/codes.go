@@ -1,0 +1,120 @@
+package memoryrepo
+
+import (
+	"context"
+	"time"
+
+	"github.com/oauthstore/oauthstore/domain"
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+// codes is repository.AuthorizationCodes.
+type codes struct{ *repo }
+
+func (r codes) Create(ctx context.Context, c domain.AuthorizationCode) (err error) {
+	defer wrap("create authorization code", &err)
+	if err := r.check(ctx); err != nil {
+		return err
+	}
+	if err := repository.Validate(c); err != nil {
+		return err
+	}
+	c = c.Clone()
+	if err := r.beginWrite(ctx); err != nil {
+		return err
+	}
+	defer r.endWrite()
+	now := r.now()
+	if _, err := r.liveGrant(c.GrantID, c.ClientID, c.Subject, now); err != nil {
+		return err
+	}
+	if r.codes[c.Digest] != nil {
+		return repository.ErrAlreadyExists
+	}
+	setIfZero(&c.CreatedAt, now)
+	r.change()
+	r.setCode(c.Digest, &c)
+	return nil
+}
+
+func (r codes) Get(ctx context.Context, d domain.Digest) (_ domain.AuthorizationCode, err error) {
+	defer wrap("get authorization code", &err)
+	if err := r.beginRead(ctx); err != nil {
+		return domain.AuthorizationCode{}, err
+	}
+	row := r.codes[d]
+	r.endRead()
+	if row == nil {
+		return domain.AuthorizationCode{}, repository.ErrNotFound
+	}
+	return row.Clone(), whyCodeEnded(row, r.now())
+}
+
+func (r codes) Consume(ctx context.Context, d domain.Digest) (_ domain.AuthorizationCode, err error) {
+	defer wrap("consume authorization code", &err)
+	row, err := r.consume(ctx, d)
+	if row == nil {
+		return domain.AuthorizationCode{}, err
+	}
+	return row.Clone(), err
+}
+
+// consume returns the row as it now is, nil if there is none.
+func (r codes) consume(ctx context.Context, d domain.Digest) (*domain.AuthorizationCode, error) {
+	if err := r.beginWrite(ctx); err != nil {
+		return nil, err
+	}
+	defer r.endWrite()
+	row := r.codes[d]
+	if row == nil {
+		return nil, repository.ErrNotFound
+	}
+	now := r.now()
+	if err := whyCodeEnded(row, now); err != nil {
+		return row, err
+	}
+	consumed := *row
+	consumed.ConsumedAt = now
+	r.change()
+	r.setCode(d, &consumed)
+	return &consumed, nil
+}
+
+func (r codes) DeleteExpired(ctx context.Context, limit int) (_ int, err error) {
+	defer wrap("delete expired authorization codes", &err)
+	if err := r.check(ctx); err != nil {
+		return 0, err
+	}
+	if err := repository.CheckLimit(limit); err != nil {
+		return 0, err
+	}
+	if err := r.beginWrite(ctx); err != nil {
+		return 0, err
+	}
+	defer r.endWrite()
+	now, deleted := r.now(), 0
+	for deleted < limit {
+		digest, ok := r.codeEnds.pop(now)
+		if !ok {
+			break
+		}
+		if row := r.codes[digest]; row != nil && !now.Before(row.ExpiresAt) {
+			r.change()
+			r.setCode(digest, nil)
+			deleted++
+		}
+	}
+	return deleted, nil
+}
+
+func whyCodeEnded(c *domain.AuthorizationCode, now time.Time) error {
+	switch {
+	case !c.RevokedAt.IsZero():
+		return repository.ErrRevoked
+	case !c.ConsumedAt.IsZero():
+		return repository.ErrConsumed
+	case !c.Live(now):
+		return repository.ErrExpired
+	}
+	return nil
+}

@@ -1,0 +1,305 @@
+package memoryrepo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/oauthstore/oauthstore/domain"
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+// tokens is repository.Tokens.
+type tokens struct{ *repo }
+
+func (r tokens) Create(ctx context.Context, created ...domain.Token) (err error) {
+	defer wrap("create tokens", &err)
+	if err := r.check(ctx); err != nil {
+		return err
+	}
+	if len(created) == 0 {
+		return fmt.Errorf("%w: no tokens", repository.ErrInvalid)
+	}
+	rows, err := checked(created)
+	if err != nil {
+		return err
+	}
+	if err := sameGrant(created[0].GrantID, rows); err != nil {
+		return err
+	}
+	if err := r.beginWrite(ctx); err != nil {
+		return err
+	}
+	defer r.endWrite()
+	now := r.now()
+	grant, err := r.fence(rows[0], rows, now)
+	if err != nil {
+		return err
+	}
+	r.change()
+	r.add(*grant, rows, now)
+	return nil
+}
+
+// checked returns valid copies.
+func checked(created []domain.Token) ([]*domain.Token, error) {
+	rows := make([]*domain.Token, len(created))
+	for i, t := range created {
+		if err := repository.Validate(t); err != nil {
+			return nil, err
+		}
+		row := t.Clone()
+		rows[i] = &row
+	}
+	return rows, nil
+}
+
+// sameGrant returns ErrInvalid unless all rows are of that grant.
+func sameGrant(id string, rows []*domain.Token) error {
+	for _, row := range rows {
+		if row.GrantID != id {
+			return notTheGrants("GrantID")
+		}
+	}
+	return nil
+}
+
+// fence returns the grant that rows may be added to, which is that of first, or why they may not.
+func (r tokens) fence(first *domain.Token, rows []*domain.Token, now time.Time) (*domain.Grant, error) {
+	grant, err := r.liveGrant(first.GrantID, first.ClientID, first.Subject, now)
+	if err != nil {
+		return nil, err
+	}
+	for i, row := range rows {
+		if _, err := r.liveGrant(row.GrantID, row.ClientID, row.Subject, now); err != nil {
+			return nil, err
+		}
+		if r.tokens[row.Digest] != nil || holdsDigest(rows[:i], row.Digest) {
+			return nil, repository.ErrAlreadyExists
+		}
+	}
+	return grant, nil
+}
+
+func holdsDigest(rows []*domain.Token, d domain.Digest) bool {
+	return slices.ContainsFunc(rows, func(row *domain.Token) bool { return row.Digest == d })
+}
+
+// add stores rows, which passed the fence, and marks their grant as used.
+func (r tokens) add(grant domain.Grant, rows []*domain.Token, now time.Time) {
+	grant.LastUsedAt = now
+	r.setGrant(grant.ID, &grant)
+	for _, row := range rows {
+		setIfZero(&row.CreatedAt, now)
+		r.setToken(row.Digest, row)
+	}
+}
+
+func (r tokens) Get(ctx context.Context, d domain.Digest) (_ domain.Token, err error) {
+	defer wrap("get token", &err)
+	if err := r.beginRead(ctx); err != nil {
+		return domain.Token{}, err
+	}
+	row := r.tokens[d]
+	r.endRead()
+	if row == nil {
+		return domain.Token{}, repository.ErrNotFound
+	}
+	return row.Clone(), whyTokenEnded(row, r.now())
+}
+
+// Rotate returns the old token with each error but ErrNotFound and those of replay and next themselves.
+func (r tokens) Rotate(ctx context.Context, old domain.Digest, replay domain.Replay, next ...domain.Token) (_ domain.Token, err error) {
+	defer wrap("rotate token", &err)
+	if err := r.check(ctx); err != nil {
+		return domain.Token{}, err
+	}
+	if err := repository.Validate(replay); err != nil {
+		return domain.Token{}, fmt.Errorf("replay: %w", err)
+	}
+	rows, err := checked(next)
+	if err != nil {
+		return domain.Token{}, err
+	}
+	row, err := r.rotate(ctx, old, replay.Clone(), rows)
+	if row == nil {
+		return domain.Token{}, err
+	}
+	return row.Clone(), err
+}
+
+// rotate returns the old row as it now is, nil if there is none.
+func (r tokens) rotate(ctx context.Context, old domain.Digest, replay domain.Replay, next []*domain.Token) (*domain.Token, error) {
+	if err := r.beginWrite(ctx); err != nil {
+		return nil, err
+	}
+	defer r.endWrite()
+	row := r.tokens[old]
+	if row == nil {
+		return nil, repository.ErrNotFound
+	}
+	now := r.now()
+	grant, err := r.rotatable(row, next, now)
+	if err != nil {
+		return row, err
+	}
+	consumed := *row
+	consumed.ConsumedAt, consumed.Replay = now, replay
+	r.change()
+	r.setToken(old, &consumed)
+	r.add(*grant, next, now)
+	return &consumed, nil
+}
+
+// rotatable returns the grant of old, or why old cannot be replaced by next.
+func (r tokens) rotatable(old *domain.Token, next []*domain.Token, now time.Time) (*domain.Grant, error) {
+	if old.Kind != domain.RefreshToken {
+		return nil, fmt.Errorf("%w: the token to rotate is not a refresh token", repository.ErrInvalid)
+	}
+	if err := sameGrant(old.GrantID, next); err != nil {
+		return nil, err
+	}
+	if err := whyTokenEnded(old, now); err != nil {
+		return nil, err
+	}
+	return r.fence(old, next, now)
+}
+
+func (r tokens) Revoke(ctx context.Context, d domain.Digest) (err error) {
+	defer wrap("revoke token", &err)
+	if err := r.beginWrite(ctx); err != nil {
+		return err
+	}
+	defer r.endWrite()
+	row := r.tokens[d]
+	if row == nil {
+		return repository.ErrNotFound
+	}
+	if !row.RevokedAt.IsZero() {
+		return nil
+	}
+	revoked := *row
+	revoked.RevokedAt = r.now()
+	r.change()
+	r.setToken(d, &revoked)
+	return nil
+}
+
+func (r tokens) List(ctx context.Context, f repository.TokenFilter, page repository.Page) (_ []domain.Token, err error) {
+	defer wrap("list tokens", &err)
+	if err := r.check(ctx); err != nil {
+		return nil, err
+	}
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	size, err := page.Size()
+	if err != nil {
+		return nil, err
+	}
+	after, err := page.AfterDigest()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.find(ctx, f, after, size)
+	if err != nil {
+		return nil, err
+	}
+	return clones(rows), nil
+}
+
+func (r tokens) find(ctx context.Context, f repository.TokenFilter, after domain.Digest, size int) ([]*domain.Token, error) {
+	if err := r.beginRead(ctx); err != nil {
+		return nil, err
+	}
+	defer r.endRead()
+	now := r.now()
+	selected := func(yield func(*domain.Token) bool) {
+		for row := range r.tokensFor(f) {
+			if bytes.Compare(row.Digest[:], after[:]) > 0 && f.Matches(*row, now) && !yield(row) {
+				return
+			}
+		}
+	}
+	return firstOf(size, selected, func(a, b *domain.Token) int { return bytes.Compare(a.Digest[:], b.Digest[:]) }), nil
+}
+
+// tokensFor yields a superset of the tokens that f selects: as small a one as the indexes know.
+func (d *data) tokensFor(f repository.TokenFilter) iter.Seq[*domain.Token] {
+	if f.GrantID == "" && f.ClientID == "" && f.Subject == "" {
+		return maps.Values(d.tokens)
+	}
+	return func(yield func(*domain.Token) bool) {
+		for grant := range d.grantsFor(repository.GrantFilter{ID: f.GrantID, ClientID: f.ClientID, Subject: f.Subject}) {
+			for row := range pick(d.tokens, d.tokensOfGrant[grant.ID]) {
+				if !yield(row) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (r tokens) DeleteExpired(ctx context.Context, limit int) (_ int, err error) {
+	defer wrap("delete expired tokens", &err)
+	if err := r.check(ctx); err != nil {
+		return 0, err
+	}
+	if err := repository.CheckLimit(limit); err != nil {
+		return 0, err
+	}
+	if err := r.beginWrite(ctx); err != nil {
+		return 0, err
+	}
+	defer r.endWrite()
+	now := r.now()
+	return r.deleteTokens(now, limit) + r.eraseReplays(now, limit), nil
+}
+
+func (r tokens) deleteTokens(now time.Time, limit int) (deleted int) {
+	for deleted < limit {
+		digest, ok := r.tokenEnds.pop(now)
+		if !ok {
+			break
+		}
+		if row := r.tokens[digest]; row != nil && !row.ExpiresAt.IsZero() && !now.Before(row.ExpiresAt) {
+			r.change()
+			r.setToken(digest, nil)
+			deleted++
+		}
+	}
+	return deleted
+}
+
+func (r tokens) eraseReplays(now time.Time, limit int) (erased int) {
+	for erased < limit {
+		digest, ok := r.replayEnds.pop(now)
+		if !ok {
+			break
+		}
+		if row := r.tokens[digest]; row != nil && len(row.Replay.Sealed) > 0 && !row.Replay.Live(now) {
+			bare := *row
+			bare.Replay = domain.Replay{}
+			r.change()
+			r.setToken(digest, &bare)
+			erased++
+		}
+	}
+	return erased
+}
+
+func whyTokenEnded(t *domain.Token, now time.Time) error {
+	switch {
+	case !t.RevokedAt.IsZero():
+		return repository.ErrRevoked
+	case !t.ConsumedAt.IsZero():
+		return repository.ErrConsumed
+	case !t.Live(now):
+		return repository.ErrExpired
+	}
+	return nil
+}
