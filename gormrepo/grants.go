@@ -131,7 +131,8 @@ func (c conn) grantsEnded(before int64) *gorm.DB {
 			table, c.tables.grants, condition)
 	}
 	return c.grants().
-		Where("(revoked_at < ? OR expires_at < ? OR last_used_at < ? OR (last_used_at IS NULL AND created_at < ?))",
+		Where("(revoked_at < ? OR (revoked_at IS NULL AND "+
+			"(expires_at < ? OR last_used_at < ? OR (last_used_at IS NULL AND created_at < ?))))",
 			before, before, before, before).
 		Where(live(c.tables.codes, heldLiveCode), now).
 		Where(live(c.tables.tokens, heldLiveToken), now)

@@ -162,13 +162,18 @@ func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (_
 	return len(ended), nil
 }
 
-// endedBefore reports whether g was revoked, or expired, or was used or created last, before that time.
+// endedBefore reports whether g was revoked before that time or, never revoked, expired or was last used
+// (created, if never used) before it.
 func endedBefore(g *domain.Grant, before time.Time) bool {
+	if !g.RevokedAt.IsZero() {
+		return g.RevokedAt.Before(before)
+	}
 	used := g.LastUsedAt
-	setIfZero(&used, g.CreatedAt)
-	return used.Before(before) ||
-		!g.RevokedAt.IsZero() && g.RevokedAt.Before(before) ||
-		!g.ExpiresAt.IsZero() && g.ExpiresAt.Before(before)
+	if used.IsZero() {
+		used = g.CreatedAt
+	}
+	expired := !g.ExpiresAt.IsZero() && g.ExpiresAt.Before(before)
+	return expired || used.Before(before)
 }
 
 // anyLive reports whether a code or token of the grant is live.

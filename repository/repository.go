@@ -45,8 +45,9 @@ type Grants interface {
 	Revoke(ctx context.Context, f GrantFilter, why domain.Reason) (int, error)
 
 	// DeleteEnded removes up to limit grants under which no code or token is live, with the dead
-	// ones, and returns how many grants these were. A grant has ended when, before the given time,
-	// it was revoked, or it expired, or it was last used (created, if never used).
+	// ones, and returns how many grants these were. A revoked grant goes when it was revoked before
+	// the given time; any other, when it expired or was last used (created, if never used) before it:
+	// one without an end of its own would stay for ever otherwise.
 	DeleteEnded(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
@@ -82,7 +83,8 @@ type Tokens interface {
 	// Rotate consumes the refresh token old, keeps replay in its row, and stores next, which belong
 	// to the same grant: all or nothing, with one winner. The winner gets the old token as it now
 	// is, and nil. The others get the old token and what Get would say, or why the grant has ended.
-	// ErrInvalid if old is an access token. next may be empty.
+	// ErrInvalid if old is an access token, or next are of another grant. next may be empty. With any
+	// error that is not about the arguments alone, the old token comes back as it is, zero if ErrNotFound.
 	Rotate(ctx context.Context, old domain.Digest, replay domain.Replay, next ...domain.Token) (domain.Token, error)
 
 	// Revoke ends one token, whatever its state. It returns nil for one that was revoked already,
