@@ -1,0 +1,7 @@
+package flow
+
+// What FuzzUnseal needs.
+var (
+	Seal   = seal
+	Unseal = unseal
+)
