@@ -228,6 +228,7 @@ func (h *handles) gorm(pool gorm.ConnPool) (*gorm.DB, error) {
 	return gorm.Open(h.driver.Dialector(pool), &gorm.Config{
 		SkipDefaultTransaction: true,
 		PrepareStmt:            true,
+		PrepareStmtMaxSize:     256, // lists of values make a statement for each length
 		DisableAutomaticPing:   true,
 		Logger:                 logger.Discard, // the Store brings its own
 	})
@@ -266,6 +267,9 @@ func (h *handles) enterWAL(ctx context.Context) error {
 // close closes what is open, in the order in which the WAL is checkpointed last.
 func (h *handles) close() error {
 	var errs []error
+	if h.write != nil {
+		errs = append(errs, closeStatements(h.write))
+	}
 	if h.conn != nil {
 		errs = append(errs, h.conn.Close())
 	}
@@ -274,6 +278,22 @@ func (h *handles) close() error {
 	}
 	if h.lock != nil {
 		errs = append(errs, h.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// closeStatements closes what GORM prepared on a single connection: database/sql leaves such statements
+// open, and SQLite keeps a connection with open statements, and with it the WAL.
+func closeStatements(db *gorm.DB) error {
+	prepared, ok := db.ConnPool.(*gorm.PreparedStmtDB)
+	if !ok {
+		return nil
+	}
+	var errs []error
+	for _, key := range prepared.Stmts.Keys() {
+		if statement, ok := prepared.Stmts.Get(key); ok {
+			errs = append(errs, statement.Close())
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -1,0 +1,5 @@
+//go:build !cgo
+
+package integration_test
+
+var sqliteDrivers = []sqliteDriver{pureGo}

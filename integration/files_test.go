@@ -1,0 +1,191 @@
+package integration_test
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/oauthstore/oauthstore/domain"
+	"github.com/oauthstore/oauthstore/gormrepo/sqlite"
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+func TestTheFilesOfADatabaseAreTheOwnersAloneWhateverTheUmask(t *testing.T) {
+	for _, umask := range []int{0, 0o022, 0o077, 0o777} {
+		for _, d := range sqliteDrivers {
+			path := filepath.Join(t.TempDir(), "made", "oauth.db")
+			before := syscall.Umask(umask)
+			if umask == 0o777 { // the directory could not be entered by anybody but root
+				_ = os.MkdirAll(filepath.Dir(path), 0o700)
+				_ = os.Chmod(filepath.Dir(path), 0o700) //nolint:gosec // a directory
+			}
+			store, err := d.open(t.Context(), path, nil)
+			if err == nil {
+				err = store.Clients().Create(t.Context(), domain.Client{ID: "app", Kind: domain.Dynamic})
+			}
+			syscall.Umask(before)
+			if err != nil {
+				t.Fatalf("umask %o: %v", umask, err)
+			}
+			wantMode(t, filepath.Dir(path), 0o700)
+			for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+				wantMode(t, path+suffix, 0o600)
+			}
+			if err := store.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("closing left the WAL: %v", err)
+			}
+		}
+	}
+}
+
+func TestAnExistingFileThatOthersCanReadIsTakenFromThem(t *testing.T) {
+	path := dbPath(t)
+	if err := os.WriteFile(path, nil, 0o644); err != nil { //nolint:gosec // the case under test
+		t.Fatal(err)
+	}
+	store, err := sqlite.Open(t.Context(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	wantMode(t, path, 0o600)
+}
+
+func TestWhatCannotBeOpenedIsRefusedAtOnceAndLeftAsItWas(t *testing.T) {
+	for name, prepare := range map[string]struct {
+		path  func(t *testing.T) string
+		wants string
+	}{
+		"a directory that cannot be made": {func(t *testing.T) string {
+			file := filepath.Join(t.TempDir(), "file")
+			write(t, file, "in the way")
+			return filepath.Join(file, "oauth.db")
+		}, "not a directory"},
+		"a file that is not a database": {func(t *testing.T) string {
+			path := dbPath(t)
+			write(t, path, strings.Repeat("This is a letter and not a database. ", 200))
+			return path
+		}, "not a database"},
+		"a short file that is not a database": {func(t *testing.T) string {
+			path := dbPath(t)
+			write(t, path, "a letter")
+			return path
+		}, "not a database"},
+		"a read-only file": {func(t *testing.T) string {
+			path := dbPath(t)
+			closedDatabase(t, path)
+			if err := os.Chmod(path, 0o400); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}, "read-only"},
+		"a directory in place of a file": {func(t *testing.T) string { return t.TempDir() }, "is a directory"},
+		"a schema from the future": {func(t *testing.T) string {
+			path := dbPath(t)
+			closedDatabase(t, path)
+			execRaw(t, path, "INSERT INTO oauth_migrations (id) VALUES ('9999')")
+			return path
+		}, "newer than this program"},
+		"a schema from the future that is not in WAL mode": {func(t *testing.T) string {
+			path := dbPath(t)
+			execRaw(t, path, "CREATE TABLE oauth_migrations (id TEXT PRIMARY KEY)", "INSERT INTO oauth_migrations VALUES ('0001'), ('9999')")
+			return path
+		}, "newer than this program"},
+		"an empty path": {func(*testing.T) string { return "" }, "the path is empty"},
+		"a URI":         {func(*testing.T) string { return "file:oauth.db?cache=shared" }, "is a URI"},
+		"a path that is too long": {func(t *testing.T) string {
+			return filepath.Join(t.TempDir(), strings.Repeat("x", 300))
+		}, "too long"},
+	} {
+		for _, d := range sqliteDrivers {
+			t.Run(d.name+" "+name, func(t *testing.T) {
+				path := prepare.path(t)
+				before, _ := os.ReadFile(path) //nolint:gosec // nobody has it open; absent or a directory: empty
+				began := time.Now()
+				store, err := d.open(t.Context(), path, nil)
+				if err == nil {
+					_ = store.Close()
+					t.Fatal("it opened")
+				}
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("it took %v", took)
+				}
+				if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), prepare.wants) {
+					t.Errorf("the error does not say %q and the path: %v", prepare.wants, err)
+				}
+				if after, _ := os.ReadFile(path); !bytes.Equal(before, after) { //nolint:gosec // as above
+					t.Error("the file changed")
+				}
+			})
+		}
+	}
+}
+
+func TestAStoreOnSQLiteIsClosedWhenItSaysSo(t *testing.T) {
+	store, err := sqlite.Open(t.Context(), dbPath(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Ping(t.Context()); !errors.Is(err, repository.ErrClosed) {
+		t.Errorf("Ping: %v", err)
+	}
+}
+
+func wantMode(t *testing.T, path string, want fs.FileMode) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if got := info.Mode().Perm(); got != want {
+		t.Errorf("%s is %o, not %o", filepath.Base(path), got, want)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// closedDatabase makes a database of this program's schema and closes it.
+func closedDatabase(t *testing.T, path string) {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// execRaw runs statements on a database that nobody has open.
+func execRaw(t *testing.T, path string, statements ...string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, statement := range statements {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
