@@ -1,0 +1,61 @@
+package integration_test
+
+import (
+	"testing"
+
+	"gorm.io/gorm"
+
+	"github.com/oauthstore/oauthstore/gormrepo"
+	"github.com/oauthstore/oauthstore/gormrepo/sqlite"
+	"github.com/oauthstore/oauthstore/repository"
+	"github.com/oauthstore/oauthstore/repository/repotest"
+)
+
+func TestSQLiteConforms(t *testing.T) {
+	for _, d := range sqliteDrivers {
+		for place, path := range map[string]func(t *testing.T) string{
+			"on a file": dbPath,
+			"in memory": func(*testing.T) string { return sqlite.Memory },
+		} {
+			t.Run(d.name+" "+place, func(t *testing.T) {
+				repotest.Run(t, func(t *testing.T, opt repotest.Options) repository.Store {
+					store, err := d.open(t.Context(), path(t), &sqlite.Options{Now: opt.Now, Synchronous: sqlite.Normal})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return store
+				})
+			})
+			t.Run(d.name+" "+place+" through the application's own gorm.DB", func(t *testing.T) {
+				repotest.Run(t, func(t *testing.T, opt repotest.Options) repository.Store {
+					db := plainGORM(t, d, path(t), &gorm.Config{})
+					store, err := gormrepo.New(db, &gormrepo.Options{Now: opt.Now})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return store
+				})
+			})
+		}
+	}
+}
+
+func TestTheSettingsOfAnApplicationsHandleDoNotMatter(t *testing.T) {
+	for name, config := range map[string]func() *gorm.Config{
+		"TranslateError":         func() *gorm.Config { return &gorm.Config{TranslateError: true} },
+		"PrepareStmt":            func() *gorm.Config { return &gorm.Config{PrepareStmt: true} },
+		"SkipDefaultTransaction": func() *gorm.Config { return &gorm.Config{SkipDefaultTransaction: true} },
+		"QueryFields":            func() *gorm.Config { return &gorm.Config{QueryFields: true, CreateBatchSize: 1} },
+		"AllowGlobalUpdate":      func() *gorm.Config { return &gorm.Config{AllowGlobalUpdate: true, PropagateUnscoped: true} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			repotest.Run(t, func(t *testing.T, opt repotest.Options) repository.Store {
+				store, err := gormrepo.New(plainGORM(t, pureGo, sqlite.Memory, config()), &gormrepo.Options{Now: opt.Now, TablePrefix: "app_"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return store
+			})
+		})
+	}
+}

@@ -1,0 +1,78 @@
+package repotest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/oauthstore/oauthstore/domain"
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+func storeChecks() []check {
+	return []check{
+		{"a fresh store is empty and answers", storeFresh},
+		{"Stats counts what is stored and what of it is live", storeStats},
+		{"after Close every method says closed, and closing again is nil", storeClosed},
+		{"Close waits for a transaction under way", storeClosesAfter},
+	}
+}
+
+func storeFresh(t *testing.T, f *fixture) {
+	must(t, f.Ping(f.ctx))
+	stats, err := f.Stats(f.ctx)
+	must(t, err)
+	want(t, stats, repository.Stats{})
+	for _, l := range listings() {
+		got, err := l.keys(f, repository.Page{})
+		wantCount(t, len(got), err, 0)
+	}
+}
+
+func storeStats(t *testing.T, f *fixture) {
+	a, b, alone := aClient("-a"), aClient("-b"), aClient("-alone")
+	f.put(t, a, b, alone)
+	grants := severalGrants(a, b)
+	for _, g := range grants {
+		f.put(t, g)
+	}
+	for _, token := range severalTokens(grants[0], grants[4]) {
+		f.put(t, token)
+	}
+	live, consumed, revoked, expired := aCode("1", grants[0]), aCode("2", grants[0]), aCode("3", grants[0]), aCode("4", grants[4])
+	consumed.ConsumedAt, revoked.RevokedAt, expired.ExpiresAt = start, start, start
+	f.put(t, live, aCode("5", grants[4]), consumed, revoked, expired)
+	f.wantStats(t, repository.Stats{
+		Clients: 3, Grants: repository.Count{Total: 5, Live: 3}, AuthorizationCodes: repository.Count{Total: 5, Live: 2},
+		AccessTokens: repository.Count{Total: 3, Live: 1}, RefreshTokens: repository.Count{Total: 3, Live: 2},
+	})
+	_, err := f.Grants().Revoke(f.ctx, repository.GrantFilter{ID: grants[4].ID}, domain.ByUser)
+	must(t, err)
+	f.clock.Advance(time.Hour)
+	f.wantStats(t, repository.Stats{
+		Clients: 3, Grants: repository.Count{Total: 5, Live: 2}, AuthorizationCodes: repository.Count{Total: 5},
+		AccessTokens: repository.Count{Total: 3}, RefreshTokens: repository.Count{Total: 3, Live: 1},
+	})
+	must(t, f.Clients().Delete(f.ctx, a.ID))
+	f.wantStats(t, repository.Stats{
+		Clients: 2, Grants: repository.Count{Total: 3, Live: 1}, AuthorizationCodes: repository.Count{Total: 2},
+		AccessTokens: repository.Count{Total: 1}, RefreshTokens: repository.Count{Total: 1},
+	})
+}
+
+func (f *fixture) wantStats(t *testing.T, wanted repository.Stats) {
+	t.Helper()
+	got, err := f.Stats(f.ctx)
+	must(t, err)
+	want(t, got, wanted)
+}
+
+func storeClosed(t *testing.T, f *fixture) {
+	w := f.putWorld(t)
+	must(t, f.Close())
+	for i, call := range w.calls(f.Store) {
+		if wantError(t, call(f.ctx), repository.ErrClosed); t.Failed() {
+			t.Fatalf("in call %d", i)
+		}
+	}
+	must(t, f.Close())
+}
