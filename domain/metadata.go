@@ -180,13 +180,15 @@ func checkJSON(field string, value json.RawMessage) error {
 	return nil
 }
 
-// Clone returns a deep copy as a store keeps it: JSON compact, an empty Extra nil.
+// Clone returns a deep copy as a store keeps it: JSON compact, an empty Extra and a JWKS of null nil.
 func (m ClientMetadata) Clone() ClientMetadata {
 	m.RedirectURIs = slices.Clone(m.RedirectURIs)
 	m.GrantTypes = slices.Clone(m.GrantTypes)
 	m.ResponseTypes = slices.Clone(m.ResponseTypes)
 	m.Contacts = slices.Clone(m.Contacts)
-	m.JWKS = compact(m.JWKS)
+	if m.JWKS = compact(m.JWKS); string(m.JWKS) == "null" {
+		m.JWKS = nil // as an absent one reads
+	}
 	if len(m.Extra) == 0 {
 		m.Extra = nil
 		return m

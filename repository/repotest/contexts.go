@@ -3,7 +3,6 @@ package repotest
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -231,26 +230,4 @@ func txInvisible(t *testing.T, f *fixture) {
 			t.Errorf("entity %d: %v, want as it was before the transaction", i, err)
 		}
 	}
-}
-
-// storeClosesAfter checks that Close waits for a transaction under way, which goes on to its end.
-func storeClosesAfter(t *testing.T, f *fixture) {
-	var finished bool
-	closed, calling := make(chan error, 1), make(chan struct{})
-	err := f.InTx(f.ctx, func(tx repository.Repositories) error {
-		go func() {
-			close(calling)
-			closed <- f.Close()
-		}()
-		<-calling
-		for range 100 {
-			runtime.Gosched()
-		}
-		err := put(f.ctx, tx, aClient("-last"))
-		finished = err == nil
-		return err
-	})
-	must(t, err)
-	must(t, <-closed)
-	want(t, finished, true)
 }

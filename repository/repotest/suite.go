@@ -55,6 +55,7 @@ func subjects() []subject {
 		{"cleanup", cleanupChecks()},
 		{"store", storeChecks()},
 		{"races", raceChecks()},
+		{"flow", flowChecks()},
 	}
 }
 
