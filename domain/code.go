@@ -79,7 +79,7 @@ func (c AuthorizationCode) Validate() error {
 		checkText("Subject", c.Subject, 0, MaxSubject),
 		checkText("RedirectURI", c.RedirectURI, 0, MaxURI),
 		checkScopes(c.Scopes),
-		checkTexts("Resources", c.Resources, MaxListed, MaxURI),
+		checkTexts("Resources", c.Resources, MaxURI),
 		checkChallenge(c.CodeChallenge, c.CodeChallengeMethod),
 		checkText("Nonce", c.Nonce, 0, MaxURI),
 		checkData("Data", c.Data),

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 )
@@ -24,7 +25,7 @@ func ParseDigest(s string) (Digest, error) {
 		return Digest{}, fmt.Errorf("domain: a digest has %d hex digits, not %d", hex.EncodedLen(len(d)), len(s))
 	}
 	if _, err := hex.Decode(d[:], []byte(s)); err != nil {
-		return Digest{}, fmt.Errorf("domain: a digest has hex digits only")
+		return Digest{}, errors.New("domain: a digest has hex digits only")
 	}
 	return d, nil
 }

@@ -52,7 +52,7 @@ func (g Grant) Validate() error {
 		checkText("ClientID", g.ClientID, 1, MaxClientID),
 		checkText("Subject", g.Subject, 0, MaxSubject),
 		checkScopes(g.Scopes),
-		checkTexts("Resources", g.Resources, MaxListed, MaxURI),
+		checkTexts("Resources", g.Resources, MaxURI),
 		checkData("Data", g.Data),
 		checkReason(g.RevokedReason, g.RevokedAt),
 		checkTime("CreatedAt", g.CreatedAt),

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ func firstError(errs ...error) error {
 
 // within puts prefix before the field that err names.
 func within(prefix string, err error) error {
-	if field, ok := err.(*FieldError); ok {
+	if field, ok := errors.AsType[*FieldError](err); ok {
 		return &FieldError{strings.TrimSuffix(prefix+field.Field, "."), field.Problem}
 	}
 	return err
@@ -69,9 +70,9 @@ func checkText(field, text string, least, most int) error {
 	return nil
 }
 
-func checkTexts(field string, texts []string, most, longest int) error {
-	if len(texts) > most {
-		return tooMany(field, len(texts), most)
+func checkTexts(field string, texts []string, longest int) error {
+	if len(texts) > MaxListed {
+		return tooMany(field, len(texts), MaxListed)
 	}
 	for _, text := range texts {
 		if err := checkText(field, text, 1, longest); err != nil {
@@ -111,7 +112,7 @@ func checkTime(field string, t time.Time) error {
 }
 
 // microsecond returns t as a store keeps it.
-func microsecond(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+func microsecond(t time.Time) time.Time { return time.UnixMicro(t.UnixMicro()).UTC() } // faster than Truncate
 
 // expired reports whether an entity that ends at end (zero: never) has ended at now. The instant
 // itself is past the end.

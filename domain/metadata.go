@@ -109,6 +109,10 @@ func (m *ClientMetadata) UnmarshalJSON(data []byte) error {
 		if !ok || string(raw) == "null" {
 			continue
 		}
+		if text, ok := known.field.(*string); ok && isPlain(raw) {
+			*text = string(raw[1 : len(raw)-1])
+			continue
+		}
 		if err := json.Unmarshal(raw, known.field); err != nil {
 			return fmt.Errorf("domain: client metadata: member %q: %w", known.name, err)
 		}
@@ -116,6 +120,12 @@ func (m *ClientMetadata) UnmarshalJSON(data []byte) error {
 	read.Extra = all
 	*m = read.Clone()
 	return nil
+}
+
+// isPlain reports whether raw, which is JSON, is a string that means what it says: the common case, which needs no
+// decoder of its own.
+func isPlain(raw json.RawMessage) bool {
+	return len(raw) >= 2 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw)
 }
 
 // Validate returns nil, or a *FieldError that names the first member that breaks a limit.
@@ -148,7 +158,7 @@ func checkMember(m member) error {
 	case *string:
 		return checkText(m.name, *field, 0, MaxMetadata)
 	case *[]string:
-		return checkTexts(m.name, *field, MaxListed, MaxURI)
+		return checkTexts(m.name, *field, MaxURI)
 	case *json.RawMessage:
 		return checkJSON(m.name, *field)
 	}

@@ -28,7 +28,7 @@ func ContainsAll(granted, wanted []string) bool {
 
 // checkScopes allows what RFC 6749 §3.3 does: printable ASCII but for space, quote and backslash.
 func checkScopes(scopes []string) error {
-	if err := checkTexts("Scopes", scopes, MaxListed, MaxScope); err != nil {
+	if err := checkTexts("Scopes", scopes, MaxScope); err != nil {
 		return err
 	}
 	for _, scope := range scopes {

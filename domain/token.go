@@ -53,7 +53,7 @@ func (t Token) Validate() error {
 		checkText("ClientID", t.ClientID, 1, MaxClientID),
 		checkText("Subject", t.Subject, 0, MaxSubject),
 		checkScopes(t.Scopes),
-		checkTexts("Resources", t.Resources, MaxListed, MaxURI),
+		checkTexts("Resources", t.Resources, MaxURI),
 		checkData("Data", t.Data),
 		within("Replay.", t.Replay.Validate()),
 		checkTime("CreatedAt", t.CreatedAt),

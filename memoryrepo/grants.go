@@ -162,18 +162,17 @@ func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (_
 	return len(ended), nil
 }
 
-// endedBefore reports whether g was revoked before that time or, never revoked, expired or was last used
-// (created, if never used) before it.
+// endedBefore reports whether g was created before that time and revoked before it or, never revoked,
+// expired or was last used before it.
 func endedBefore(g *domain.Grant, before time.Time) bool {
+	if !g.CreatedAt.Before(before) {
+		return false
+	}
 	if !g.RevokedAt.IsZero() {
 		return g.RevokedAt.Before(before)
 	}
-	used := g.LastUsedAt
-	if used.IsZero() {
-		used = g.CreatedAt
-	}
 	expired := !g.ExpiresAt.IsZero() && g.ExpiresAt.Before(before)
-	return expired || used.Before(before)
+	return expired || g.LastUsedAt.Before(before)
 }
 
 // anyLive reports whether a code or token of the grant is live.

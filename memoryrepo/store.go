@@ -193,11 +193,14 @@ type repo struct {
 }
 
 // wrap adds the package and the operation to the error at err, if there is one.
-func wrap(operation string, err *error) {
-	if *err != nil {
-		*err = fmt.Errorf("memoryrepo: %s: %w", operation, *err)
+func wrap(operation string, err *error) { *err = wrapped(operation, *err) }
+
+func wrapped(operation string, err error) error {
+	if err == nil {
+		return nil
 	}
+	return fmt.Errorf("memoryrepo: %s: %w", operation, err)
 }
 
 // toMicrosecond returns t as the store keeps it.
-func toMicrosecond(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+func toMicrosecond(t time.Time) time.Time { return time.UnixMicro(t.UnixMicro()).UTC() }

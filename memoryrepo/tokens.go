@@ -99,17 +99,18 @@ func (r tokens) add(grant domain.Grant, rows []*domain.Token, now time.Time) {
 	}
 }
 
-func (r tokens) Get(ctx context.Context, d domain.Digest) (_ domain.Token, err error) {
-	defer wrap("get token", &err)
+// Get does without the deferred wrap of the others, which would be a tenth of its time.
+func (r tokens) Get(ctx context.Context, d domain.Digest) (domain.Token, error) {
+	const operation = "get token"
 	if err := r.beginRead(ctx); err != nil {
-		return domain.Token{}, err
+		return domain.Token{}, wrapped(operation, err)
 	}
 	row := r.tokens[d]
 	r.endRead()
 	if row == nil {
-		return domain.Token{}, repository.ErrNotFound
+		return domain.Token{}, wrapped(operation, repository.ErrNotFound)
 	}
-	return row.Clone(), whyTokenEnded(row, r.now())
+	return row.Clone(), wrapped(operation, whyTokenEnded(row, r.now()))
 }
 
 // Rotate returns the old token with each error but ErrNotFound and those of replay and next themselves.

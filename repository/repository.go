@@ -47,7 +47,7 @@ type Grants interface {
 	// DeleteEnded removes up to limit grants under which no code or token is live, with the dead
 	// ones, and returns how many grants these were. A revoked grant goes when it was revoked before
 	// the given time; any other, when it expired or was last used (created, if never used) before it:
-	// one without an end of its own would stay for ever otherwise.
+	// one without an end of its own would stay for ever otherwise. All were created before it too.
 	DeleteEnded(ctx context.Context, before time.Time, limit int) (int, error)
 }
 

@@ -152,7 +152,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // jittered returns d, up to a tenth shorter or longer.
 func jittered(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
+	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64())) //nolint:gosec // jitter is no secret
 }
 
 func withDefaults(opts *Options) Options {

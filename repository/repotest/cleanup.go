@@ -147,7 +147,8 @@ func cleanGrants(t *testing.T, f *fixture) {
 		func(g *domain.Grant, at time.Time) { g.CreatedAt, g.LastUsedAt = at, time.Time{} },
 	} {
 		ended, stays := aGrant(fmt.Sprint("-ended", i), c), aGrant(fmt.Sprint("-stays", i), c)
-		ended.CreatedAt, stays.CreatedAt = cut, cut
+		ended.CreatedAt, stays.CreatedAt = start, start
+		ended.LastUsedAt, stays.LastUsedAt = cut, cut
 		spoil(&ended, before)
 		spoil(&stays, cut)
 		f.put(t, ended, stays)

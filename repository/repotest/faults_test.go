@@ -88,21 +88,18 @@ func hooked[R any](env env, hook func(env, R) R, right R) R {
 	return hook(env, right)
 }
 
-// faultVar names the fault to the child process that runs the suite over it; "none" is none.
+// faultVar names the fault to the child process that runs the suite over it.
 const faultVar = "REPOTEST_FAULT"
 
 func allFaults() []fault {
 	return slices.Concat(clientFaults(), grantFaults(), codeFaults(), tokenFaults(), storeFaults())
 }
 
-// TestBrokenStore runs the suite over a broken store, in a child process of TestSuiteCatchesEachFault.
-func TestBrokenStore(t *testing.T) {
-	name, ok := os.LookupEnv(faultVar)
-	if !ok {
-		t.Skip("runs in a child process only")
-	}
-	broken := fault{name: "none"}
-	if name != broken.name {
+// TestWrappedStore runs the suite over a store that is wrapped as the broken ones are: without a fault, or
+// with the one that TestSuiteCatchesEachFault asks of its child process.
+func TestWrappedStore(t *testing.T) {
+	var broken fault
+	if name, ok := os.LookupEnv(faultVar); ok {
 		broken = allFaults()[slices.IndexFunc(allFaults(), func(f fault) bool { return f.name == name })]
 	}
 	repotest.Run(t, func(_ *testing.T, opt repotest.Options) repository.Store {
@@ -116,26 +113,21 @@ func TestBrokenStore(t *testing.T) {
 }
 
 // failedCheck is the line of a subtest that failed, three levels down.
-var failedCheck = regexp.MustCompile(`--- FAIL: TestBrokenStore/(\S+/\S+)`)
+var failedCheck = regexp.MustCompile(`--- FAIL: TestWrappedStore/(\S+/\S+)`)
 
 func TestSuiteCatchesEachFault(t *testing.T) {
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for _, f := range append(allFaults(), fault{name: "none"}) {
+	for _, f := range allFaults() {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			out, err := runChild(t, f.name)
 			caught := failedCheck.FindStringSubmatch(out)
-			switch {
-			case f.name == "none" && err != nil:
-				t.Errorf("the suite fails a store without a fault: %v\n%s", err, out)
-			case f.name == "none":
-			case err == nil || caught == nil:
-				t.Errorf("the suite did not catch it: %v\n%s", err, tail(out))
-			default:
-				t.Log("caught by", strings.ReplaceAll(caught[1], "_", " "))
+			if err == nil || caught == nil {
+				t.Fatalf("the suite did not catch it: %v\n%s", err, tail(out))
 			}
+			t.Log("caught by", strings.ReplaceAll(caught[1], "_", " "))
 		})
 	}
 }
@@ -146,7 +138,7 @@ func runChild(t *testing.T, name string) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child := exec.CommandContext(t.Context(), self, "-test.run=^TestBrokenStore$", "-test.failfast", "-test.timeout=60s")
+	child := exec.CommandContext(t.Context(), self, "-test.run=^TestWrappedStore$", "-test.failfast", "-test.timeout=60s")
 	child.Env = append(os.Environ(), faultVar+"="+name)
 	out, err := child.CombinedOutput()
 	return string(out), err

@@ -42,9 +42,9 @@ func issue(g domain.Grant, name string) flow.Issued {
 	}
 }
 
-func exchange(raw, name string) flow.CodeExchange {
+func exchangeCode(name string) flow.CodeExchange {
 	return flow.CodeExchange{
-		Code:  raw,
+		Code:  "code",
 		Check: func(domain.AuthorizationCode) error { return nil },
 		Issue: func(_ domain.AuthorizationCode, g domain.Grant) (flow.Issued, error) { return issue(g, name), nil },
 	}
@@ -72,7 +72,7 @@ func (f *fixture) authorize(t *testing.T) domain.Grant {
 func (f *fixture) signIn(t *testing.T) domain.Grant {
 	t.Helper()
 	g := f.authorize(t)
-	_, err := f.flow().ExchangeCode(f.ctx, exchange("code", "1"))
+	_, err := f.flow().ExchangeCode(f.ctx, exchangeCode("1"))
 	must(t, err)
 	return g
 }
@@ -87,7 +87,7 @@ func flowAuthorize(t *testing.T, f *fixture) {
 
 func flowExchange(t *testing.T, f *fixture) {
 	g := f.authorize(t)
-	got, err := f.flow().ExchangeCode(f.ctx, exchange("code", "1"))
+	got, err := f.flow().ExchangeCode(f.ctx, exchangeCode("1"))
 	must(t, err)
 	want(t, [2]string{got.AccessToken, got.RefreshToken}, [2]string{"1-access", "1-refresh"})
 	want(t, got.ExpiresIn, int64(3600))
@@ -98,7 +98,7 @@ func flowExchange(t *testing.T, f *fixture) {
 func flowExchangeRefused(t *testing.T, f *fixture) {
 	g := f.authorize(t)
 	f.put(t, anAccess("taken", g))
-	badCheck, badIssue := exchange("code", "1"), exchange("code", "1")
+	badCheck, badIssue := exchangeCode("1"), exchangeCode("1")
 	badCheck.Check = func(domain.AuthorizationCode) error { return errRefused }
 	badIssue.Issue = func(domain.AuthorizationCode, domain.Grant) (flow.Issued, error) { return flow.Issued{}, errRefused }
 	for _, x := range []flow.CodeExchange{badCheck, badIssue} {
@@ -107,7 +107,7 @@ func flowExchangeRefused(t *testing.T, f *fixture) {
 			t.Errorf("error is %v, want the function's", err)
 		}
 	}
-	taken := exchange("code", "1")
+	taken := exchangeCode("1")
 	taken.Issue = func(_ domain.AuthorizationCode, g domain.Grant) (flow.Issued, error) {
 		issued := issue(g, "1")
 		issued.Tokens = append(issued.Tokens, anAccess("taken", g))
@@ -130,7 +130,7 @@ func (f *fixture) wantRevoked(t *testing.T, g domain.Grant, why domain.Reason) {
 
 func flowReplay(t *testing.T, f *fixture) {
 	g := f.signIn(t)
-	_, err := f.flow().ExchangeCode(f.ctx, exchange("code", "2"))
+	_, err := f.flow().ExchangeCode(f.ctx, exchangeCode("2"))
 	wantError(t, err, repository.ErrConsumed)
 	f.wantRevoked(t, g, domain.CodeReplayed)
 	f.wantIs(t, repository.ErrRevoked, anAccess("1-access", g), aRefresh("1-refresh", g))
@@ -141,7 +141,7 @@ func flowExchangeRace(t *testing.T, f *fixture) {
 	g := f.authorize(t)
 	var winners atomic.Int64
 	together(crowd, func(i int) {
-		_, err := f.flow().ExchangeCode(f.ctx, exchange("code", fmt.Sprint(i)))
+		_, err := f.flow().ExchangeCode(f.ctx, exchangeCode(fmt.Sprint(i)))
 		if err == nil {
 			winners.Add(1)
 		}
@@ -209,7 +209,7 @@ func flowFamily(t *testing.T, f *fixture) {
 	g.ExpiresAt = start.Add(30 * time.Minute)
 	f.put(t, c)
 	must(t, f.flow().Authorize(f.ctx, g, aCode("code", g)))
-	_, err := f.flow().ExchangeCode(f.ctx, exchange("code", "1"))
+	_, err := f.flow().ExchangeCode(f.ctx, exchangeCode("1"))
 	must(t, err)
 	f.clock.Set(g.ExpiresAt.Add(-instant))
 	_, _, err = f.flow().Refresh(f.ctx, refreshWith("1-refresh", "2"))

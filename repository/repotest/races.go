@@ -10,7 +10,7 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
-// crowd is the number of goroutines that want the same thing; rounds, how often they meet otherwise.
+// crowd is the number of goroutines that want the same thing; rounds, how often they meet.
 const (
 	crowd  = 100
 	rounds = 20
@@ -31,76 +31,88 @@ func raceChecks() []check {
 
 func raceConsume(t *testing.T, f *fixture) {
 	_, g := f.family(t)
-	f.put(t, aCode("raced", g))
-	wanted := stored(aCode("raced", g))
-	wanted.ConsumedAt = start
-	var winners atomic.Int64
-	together(crowd, func(int) {
-		got, err := f.AuthorizationCodes().Consume(f.ctx, wanted.Digest)
-		if err == nil {
-			winners.Add(1)
-		} else {
-			wantError(t, err, repository.ErrConsumed)
-		}
-		want(t, got, wanted)
-	})
-	want(t, winners.Load(), int64(1))
+	for round := range rounds {
+		raced := aCode(fmt.Sprint("raced", round), g)
+		f.put(t, raced)
+		wanted := stored(raced)
+		wanted.ConsumedAt = start
+		var winners atomic.Int64
+		together(crowd, func(int) {
+			got, err := f.AuthorizationCodes().Consume(f.ctx, raced.Digest)
+			if err == nil {
+				winners.Add(1)
+			} else {
+				wantError(t, err, repository.ErrConsumed)
+			}
+			want(t, got, wanted)
+		})
+		want(t, winners.Load(), int64(1))
+	}
 }
 
 func raceRotate(t *testing.T, f *fixture) {
 	_, g := f.family(t)
-	f.put(t, aRefresh("raced", g))
-	var winners atomic.Int64
-	var got [crowd]domain.Token
-	together(crowd, func(i int) {
-		replay := aReplay()
-		replay.Sealed = fmt.Append(replay.Sealed, i)
-		var err error
-		got[i], err = f.Tokens().Rotate(f.ctx, domain.DigestOf("raced"), replay, aRefresh(fmt.Sprint("next", i), g))
-		if err == nil {
-			winners.Add(1)
-			want(t, got[i], rotated(aRefresh("raced", g), start, replay))
-		} else {
-			wantError(t, err, repository.ErrConsumed)
+	for round := range rounds {
+		raced := aRefresh(fmt.Sprint("raced", round), g)
+		f.put(t, raced)
+		var winners atomic.Int64
+		var got [crowd]domain.Token
+		together(crowd, func(i int) {
+			replay := aReplay()
+			replay.Sealed = fmt.Append(replay.Sealed, i)
+			var err error
+			got[i], err = f.Tokens().Rotate(f.ctx, raced.Digest, replay, aRefresh(fmt.Sprint("next", round, i), g))
+			if err == nil {
+				winners.Add(1)
+				want(t, got[i], rotated(raced, start, replay))
+			} else {
+				wantError(t, err, repository.ErrConsumed)
+			}
+		})
+		want(t, winners.Load(), int64(1))
+		for i := range got {
+			want(t, got[i], got[0])
 		}
-	})
-	want(t, winners.Load(), int64(1))
-	for i := range got {
-		want(t, got[i], got[0])
+		live, err := f.Tokens().List(f.ctx, repository.TokenFilter{State: repository.Live}, repository.Page{})
+		wantCount(t, len(live), err, round+1)
 	}
-	live, err := f.Tokens().List(f.ctx, repository.TokenFilter{State: repository.Live}, repository.Page{})
-	wantCount(t, len(live), err, 1)
 }
 
 func raceCreate(t *testing.T, f *fixture) {
-	var winners atomic.Int64
-	together(crowd, func(int) {
-		if err := f.Clients().Create(f.ctx, aClient("-raced")); err == nil {
-			winners.Add(1)
-		} else {
-			wantError(t, err, repository.ErrAlreadyExists)
-		}
-	})
-	want(t, winners.Load(), int64(1))
-	f.want(t, stored(aClient("-raced")))
+	for round := range rounds {
+		raced := aClient(fmt.Sprint("-raced", round))
+		var winners atomic.Int64
+		together(crowd, func(int) {
+			if err := f.Clients().Create(f.ctx, raced); err == nil {
+				winners.Add(1)
+			} else {
+				wantError(t, err, repository.ErrAlreadyExists)
+			}
+		})
+		want(t, winners.Load(), int64(1))
+		f.want(t, stored(raced))
+	}
 }
 
 func raceUpdate(t *testing.T, f *fixture) {
-	f.put(t, aClient("-raced"))
-	var winners atomic.Int64
-	together(crowd, func(i int) {
-		c := stored(aClient("-raced"))
-		c.Metadata.ClientName = fmt.Sprint(canary, i)
-		got, err := f.Clients().Update(f.ctx, c)
-		if err != nil {
-			wantError(t, err, repository.ErrConflict)
-			return
-		}
-		winners.Add(1)
-		want(t, got.Metadata.ClientName, c.Metadata.ClientName)
-		want(t, got.Version, int64(2))
-	})
-	want(t, winners.Load(), int64(1))
+	for round := range rounds {
+		raced := aClient(fmt.Sprint("-raced", round))
+		f.put(t, raced)
+		var winners atomic.Int64
+		together(crowd, func(i int) {
+			c := stored(raced)
+			c.Metadata.ClientName = fmt.Sprint(canary, i)
+			got, err := f.Clients().Update(f.ctx, c)
+			if err != nil {
+				wantError(t, err, repository.ErrConflict)
+				return
+			}
+			winners.Add(1)
+			want(t, got.Metadata.ClientName, c.Metadata.ClientName)
+			want(t, got.Version, int64(2))
+		})
+		want(t, winners.Load(), int64(1))
+	}
 }
 
 // wantOneOf checks that err is nil or wraps one of sentinels.
