@@ -14,7 +14,7 @@ func (r clients) Create(ctx context.Context, c domain.Client) error {
 	if err := repository.Validate(c); err != nil {
 		return r.wrap(op, err)
 	}
-	return r.wrap(op, r.inTx(ctx, func(conn conn) error {
+	return r.wrap(op, r.writing(ctx, func(conn conn) error {
 		c := c.Clone()
 		c.Version = 1
 		setIfZero(&c.CreatedAt, conn.now)
@@ -23,7 +23,8 @@ func (r clients) Create(ctx context.Context, c domain.Client) error {
 		if err != nil {
 			return err
 		}
-		return conn.clients().Create(&row).Error
+		_, err = conn.exec(conn.tables.texts.insertClient, row.values()...)
+		return err
 	}))
 }
 
@@ -92,7 +93,7 @@ func (r clients) List(ctx context.Context, page repository.Page) ([]domain.Clien
 
 func (c conn) client(id string) (domain.Client, error) {
 	var row clientRow
-	if err := c.clients().Where("id = ?", id).Take(&row).Error; err != nil {
+	if err := c.one(row.fields(), c.tables.texts.client, id); err != nil {
 		return domain.Client{}, err
 	}
 	return clientOf(row)

@@ -2,6 +2,7 @@ package gormrepo
 
 import (
 	"context"
+	"errors"
 
 	"gorm.io/gorm"
 
@@ -16,14 +17,15 @@ func (r codes) Create(ctx context.Context, code domain.AuthorizationCode) error 
 	if err := repository.Validate(code); err != nil {
 		return r.wrap(op, err)
 	}
-	return r.wrap(op, r.inTx(ctx, func(c conn) error {
-		if err := c.fence(code.GrantID, code.ClientID, code.Subject, gorm.Expr("last_used_at")); err != nil {
+	return r.wrap(op, r.hotTx(ctx, func(c conn) error {
+		if err := c.fence(code.GrantID, code.ClientID, code.Subject, nil); err != nil {
 			return err
 		}
 		code := code.Clone()
 		setIfZero(&code.CreatedAt, c.now)
 		row := codeToRow(code)
-		return c.codes().Create(&row).Error
+		_, err := c.exec(c.tables.texts.insertCode, row.values()...)
+		return err
 	}))
 }
 
@@ -38,20 +40,62 @@ func (r codes) Get(ctx context.Context, d domain.Digest) (domain.AuthorizationCo
 
 func (r codes) Consume(ctx context.Context, d domain.Digest) (domain.AuthorizationCode, error) {
 	var code domain.AuthorizationCode
-	err := r.inTx(ctx, func(c conn) error {
-		now := c.now.UnixMicro()
-		consumed := c.codes().Where("digest = ? AND "+liveCode, d[:], now).Updates(map[string]any{"consumed_at": now})
-		if consumed.Error != nil {
-			return consumed.Error
+	err := r.writing(ctx, func(c conn) error {
+		if err := c.lockGrantOf(d); err != nil {
+			return err
 		}
-		var err error
-		code, err = c.code(d)
-		if consumed.RowsAffected > 0 {
-			return unless(err, repository.ErrConsumed)
+		for {
+			consumed, err := c.consume(d)
+			if err != nil {
+				return err
+			}
+			if consumed != nil {
+				code = *consumed
+				return nil
+			}
+			if code, err = c.code(d); err != nil {
+				return err
+			}
+			// It is live: on a server, it was created between the two statements.
 		}
-		return err
 	})
 	return code, r.wrap("consume authorization code", err)
+}
+
+// lockGrantOf locks the grant of a code where the database has row locks: everything locks the grant first.
+func (c conn) lockGrantOf(code domain.Digest) error {
+	if c.tables.texts.lockGrant == "" {
+		return nil
+	}
+	var one int
+	err := c.one([]any{&one}, c.tables.texts.lockGrant, code[:])
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return nil
+	}
+	return err
+}
+
+// consume redeems the code and returns it, or nil if it is not live.
+func (c conn) consume(d domain.Digest) (*domain.AuthorizationCode, error) {
+	now := c.now.UnixMicro()
+	if c.tables.texts.returning {
+		var row codeRow
+		err := c.one(row.fields(), c.tables.texts.consumeCode, now, d[:], now)
+		if errors.Is(err, gorm.ErrRecordNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		code, err := codeOf(row)
+		return &code, err
+	}
+	consumed, err := c.exec(c.tables.texts.consumeCode, now, d[:], now)
+	if err != nil || consumed == 0 {
+		return nil, err
+	}
+	code, err := c.code(d)
+	return &code, unless(err, repository.ErrConsumed)
 }
 
 func (r codes) DeleteExpired(ctx context.Context, limit int) (int, error) {
@@ -70,7 +114,7 @@ func (r codes) DeleteExpired(ctx context.Context, limit int) (int, error) {
 // deleteExpired removes up to limit rows of a table whose expires_at is not after now.
 func deleteExpired(table func() *gorm.DB, now int64, limit int) (int, error) {
 	var found [][]byte
-	err := table().Where("expires_at <= ?", now).Order("expires_at").Limit(limit).Pluck("digest", &found).Error
+	err := unlocked(table().Where("expires_at <= ?", now)).Order("expires_at").Limit(limit).Pluck("digest", &found).Error
 	deleted := 0
 	for len(found) > 0 && err == nil {
 		n := min(len(found), batchSize)
@@ -82,7 +126,7 @@ func deleteExpired(table func() *gorm.DB, now int64, limit int) (int, error) {
 
 func (c conn) code(d domain.Digest) (domain.AuthorizationCode, error) {
 	var row codeRow
-	if err := c.codes().Where("digest = ?", d[:]).Take(&row).Error; err != nil {
+	if err := c.one(row.fields(), c.tables.texts.code, d[:]); err != nil {
 		return domain.AuthorizationCode{}, err
 	}
 	code, err := codeOf(row)

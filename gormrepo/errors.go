@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 
 	"gorm.io/gorm"
 
@@ -46,7 +47,67 @@ func (s *Store) sentinel(err error) error {
 	case 787:
 		return repository.ErrNotFound
 	}
-	return err
+	return withoutValues(err)
+}
+
+// withoutValues keeps of a server's error its code alone: the messages of servers quote values.
+func withoutValues(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	kept := err
+	if state, number := sqlState(err), mysqlNumber(err); state != "" || number != 0 {
+		kept = serverError{state, number}
+	}
+	if _, unknown := errors.AsType[unknownOutcomeError](err); unknown {
+		return fmt.Errorf("%w: %w", repository.ErrUnknownOutcome, kept)
+	}
+	return kept
+}
+
+// serverError is the code of an error that a server answered, without its message.
+type serverError struct {
+	state  string // SQLSTATE
+	number int    // of MySQL
+}
+
+func (e serverError) Error() string {
+	if e.state != "" {
+		return "the server reports SQLSTATE " + e.state
+	}
+	return "the server reports error " + strconv.Itoa(e.number)
+}
+
+func (e serverError) SQLState() string { return e.state }
+
+// sqlState returns the SQLSTATE of an error that a server of PostgreSQL's protocol answered, "" for any other.
+func sqlState(err error) string {
+	if coded, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err); ok {
+		return coded.SQLState()
+	}
+	return ""
+}
+
+// mysqlNumber returns the number of an error that a server of MySQL's protocol answered, 0 for any other.
+// github.com/go-sql-driver/mysql has it in a field.
+func mysqlNumber(err error) int {
+	if known, ok := errors.AsType[serverError](err); ok {
+		return known.number
+	}
+	for ; err != nil; err = errors.Unwrap(err) {
+		v := reflect.Indirect(reflect.ValueOf(err))
+		if v.Kind() != reflect.Struct {
+			continue
+		}
+		number, state := v.FieldByName("Number"), v.FieldByName("SQLState")
+		if number.IsValid() && state.IsValid() && number.CanUint() {
+			return int(number.Uint()) //nolint:gosec // 16 bits
+		}
+	}
+	return 0
 }
 
 // rootOf returns the innermost error of a chain.
@@ -70,6 +131,17 @@ const (
 func IsBusy(err error) bool {
 	code := sqliteCode(err) & 0xff
 	return code == sqliteBusy || code == sqliteLocked
+}
+
+// undoesAll reports whether SQLite may have rolled back the whole transaction with the statement that failed
+// (sqlite.org/lang_transaction.html): what runs after it would be on its own.
+func undoesAll(err error) bool {
+	const noMemory, interrupt, ioError, full = 7, 9, 10, 13
+	switch sqliteCode(err) & 0xff {
+	case sqliteBusy, noMemory, interrupt, ioError, full:
+		return true
+	}
+	return false
 }
 
 // sqliteCode returns the extended result code of a SQLite driver's error, 0 for any other error.

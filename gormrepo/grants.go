@@ -18,11 +18,12 @@ func (r grants) Create(ctx context.Context, g domain.Grant) error {
 	if err := repository.Validate(g); err != nil {
 		return r.wrap(op, err)
 	}
-	return r.wrap(op, r.inTx(ctx, func(c conn) error {
+	return r.wrap(op, r.writing(ctx, func(c conn) error {
 		g := g.Clone()
 		setIfZero(&g.CreatedAt, c.now)
 		row := grantToRow(g)
-		return c.grants().Create(&row).Error
+		_, err := c.exec(c.tables.texts.insertGrant, row.values()...)
+		return err
 	}))
 }
 
@@ -98,24 +99,30 @@ func (c conn) revoke(ids []string, why domain.Reason) (int, error) {
 	return int(fenced.RowsAffected), nil
 }
 
+// DeleteEnded looks for the grants before it takes the lock of a writer: of a million old ones that are still
+// in use, none may have ended.
 func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (int, error) {
 	const op = "delete ended grants"
 	if err := repository.CheckLimit(limit); err != nil {
 		return 0, r.wrap(op, err)
 	}
+	var ids []string
+	if err := r.reading(ctx, func(c conn) error {
+		return c.grantsEnded(before.UnixMicro()).Limit(limit).Pluck("id", &ids).Error
+	}); err != nil || len(ids) == 0 {
+		return 0, r.wrap(op, err)
+	}
 	var deleted int
 	err := r.inTx(ctx, func(c conn) error {
-		var ids []string
-		err := c.grantsEnded(before.UnixMicro()).Limit(limit).Pluck("id", &ids).Error
 		deleted = 0
 		for batch := range batches(ids) {
-			gone := c.grants().Where("id IN ?", batch).Delete(nil)
+			gone := c.grantsEnded(before.UnixMicro()).Where("id IN ?", batch).Delete(nil)
 			if gone.Error != nil {
 				return gone.Error
 			}
 			deleted += int(gone.RowsAffected)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return 0, r.wrap(op, err)
@@ -123,17 +130,18 @@ func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (i
 	return deleted, nil
 }
 
-// grantsEnded selects what DeleteEnded may remove.
+// grantsEnded selects what DeleteEnded may remove. What ended before a moment was created before it, which an
+// index knows.
 func (c conn) grantsEnded(before int64) *gorm.DB {
 	now := c.now.UnixMicro()
 	live := func(table, condition string) string {
 		return fmt.Sprintf("NOT EXISTS (SELECT 1 FROM %s AS held WHERE held.grant_id = %s.id AND %s)",
 			table, c.tables.grants, condition)
 	}
-	return c.grants().
+	return c.grants().Where("created_at < ?", before).
 		Where("(revoked_at < ? OR (revoked_at IS NULL AND "+
-			"(expires_at < ? OR last_used_at < ? OR (last_used_at IS NULL AND created_at < ?))))",
-			before, before, before, before).
+			"(expires_at < ? OR last_used_at < ? OR last_used_at IS NULL)))",
+			before, before, before).
 		Where(live(c.tables.codes, heldLiveCode), now).
 		Where(live(c.tables.tokens, heldLiveToken), now)
 }
@@ -141,7 +149,7 @@ func (c conn) grantsEnded(before int64) *gorm.DB {
 // liveCode and liveToken of the table that grantsEnded calls held.
 const (
 	heldLiveCode  = "held.consumed_at IS NULL AND held.revoked_at IS NULL AND held.expires_at > ?"
-	heldLiveToken = "held.consumed_at IS NULL AND held.revoked_at IS NULL AND (held.expires_at IS NULL OR held.expires_at > ?)" //nolint:gosec // SQL
+	heldLiveToken = "held.consumed_at IS NULL AND held.revoked_at IS NULL AND (held.expires_at IS NULL OR held.expires_at > ?)"
 )
 
 func (c conn) grantsBy(f repository.GrantFilter) *gorm.DB {
@@ -149,9 +157,11 @@ func (c conn) grantsBy(f repository.GrantFilter) *gorm.DB {
 	return inState(q, f.State, liveGrant, c.now)
 }
 
-func (c conn) grant(id string) (domain.Grant, error) {
+func (c conn) grant(id string) (domain.Grant, error) { return c.grantBy(c.tables.texts.grant, id) }
+
+func (c conn) grantBy(text, id string) (domain.Grant, error) {
 	var row grantRow
-	if err := c.grants().Where("id = ?", id).Take(&row).Error; err != nil {
+	if err := c.one(row.fields(), text, id); err != nil {
 		return domain.Grant{}, err
 	}
 	g, err := grantOf(row)
@@ -162,28 +172,31 @@ func (c conn) grant(id string) (domain.Grant, error) {
 }
 
 // fence updates the grant on the condition that it is live and that clientID and subject are its own:
-// that both decides and locks. issuing sets LastUsedAt.
-func (c conn) fence(id, clientID, subject string, lastUsed any) error {
-	held := c.grants().Where("id = ? AND client_id = ? AND subject = ?", id, clientID, subject).
-		Where(liveGrant, c.now.UnixMicro()).Updates(map[string]any{"last_used_at": lastUsed})
-	if held.Error != nil || held.RowsAffected > 0 {
-		return held.Error
+// that both decides and locks. LastUsedAt stays as it is if lastUsed is nil.
+func (c conn) fence(id, clientID, subject string, lastUsed *int64) error {
+	for range 2 {
+		held, err := c.exec(c.tables.texts.fence, lastUsed, id, clientID, subject, c.now.UnixMicro())
+		if err != nil || held > 0 {
+			return err
+		}
+		g, err := c.grantBy(c.tables.texts.heldGrant, id)
+		switch {
+		case err != nil:
+			return err
+		case g.ClientID != clientID:
+			return fmt.Errorf("%w: ClientID is not the grant's", repository.ErrInvalid)
+		case g.Subject != subject:
+			return fmt.Errorf("%w: Subject is not the grant's", repository.ErrInvalid)
+		}
+		// It is live, and held now. It was created between the two statements; or MySQL, which counts changed rows
+		// where it was not asked for matched ones, had nothing to change.
 	}
-	g, err := c.grant(id)
-	switch {
-	case err != nil:
-		return err
-	case g.ClientID != clientID:
-		return fmt.Errorf("%w: ClientID is not the grant's", repository.ErrInvalid)
-	case g.Subject != subject:
-		return fmt.Errorf("%w: Subject is not the grant's", repository.ErrInvalid)
-	}
-	return nil // the row was matched, and counted as unchanged
+	return nil
 }
 
 // use fences the grant for tokens, which count as a use of it.
 func (c conn) use(id, clientID, subject string) error {
-	return c.fence(id, clientID, subject, c.now.UnixMicro())
+	return c.fence(id, clientID, subject, micros(c.now))
 }
 
 // batchSize keeps lists of values far below every database's limit of parameters.

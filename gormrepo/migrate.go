@@ -19,17 +19,61 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil || current {
 		return s.wrap("migrate", err)
 	}
-	return s.wrap("migrate", s.inTx(ctx, func(c conn) error {
-		migration := gormigrate.New(c.db, &gormigrate.Options{
-			TableName: s.tables.migrations, IDColumnName: "id", IDColumnSize: 255,
-			ValidateUnknownMigrations: true,
-		}, steps(s.tables))
-		err := migration.Migrate()
-		if errors.Is(err, gormigrate.ErrUnknownPastMigration) {
-			return errNewer
-		}
+	switch s.write.Name() {
+	case "postgres":
+		err = s.inTx(ctx, func(c conn) error {
+			// Two instances would both find nothing, and both create it.
+			if _, err := c.exec("SELECT pg_advisory_xact_lock(hashtext($1))", s.tables.migrations); err != nil {
+				return err
+			}
+			return s.migrate(c)
+		})
+	case "mysql":
+		err = s.migrateMySQL(ctx)
+	default:
+		err = s.inTx(ctx, s.migrate)
+	}
+	return s.wrap("migrate", err)
+}
+
+func (s *Store) migrate(c conn) error {
+	migration := gormigrate.New(c.db, &gormigrate.Options{
+		TableName: s.tables.migrations, IDColumnName: "id", IDColumnSize: 255,
+		ValidateUnknownMigrations: true,
+	}, steps(s.tables))
+	err := migration.Migrate()
+	if errors.Is(err, gormigrate.ErrUnknownPastMigration) {
+		return errNewer
+	}
+	return err
+}
+
+// migrateMySQL migrates outside of a transaction, which a CREATE TABLE would commit, under a lock of the session. What
+// a lost connection cut short goes on from where it was.
+func (s *Store) migrateMySQL(ctx context.Context) error {
+	return s.again(ctx, func() error {
+		return s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
+			err := s.migrateLocked(ctx, db.Session(&gorm.Session{NewDB: true, Context: ctx}))
+			if err != nil && !answered(err) && ended(ctx) == nil && gone(db) {
+				return lostError{err}
+			}
+			return err
+		})
+	})
+}
+
+func (s *Store) migrateLocked(ctx context.Context, db *gorm.DB) error {
+	const seconds = 60
+	var held *int
+	name := s.tables.migrations // of this database: GET_LOCK knows no databases
+	if err := db.Raw("SELECT GET_LOCK(CONCAT(LEFT(MD5(DATABASE()), 16), ?), ?)", name, seconds).Scan(&held).Error; err != nil {
 		return err
-	}))
+	}
+	if held == nil || *held != 1 {
+		return fmt.Errorf("another instance has been migrating for %d seconds", seconds)
+	}
+	defer db.WithContext(context.WithoutCancel(ctx)).Exec("SELECT RELEASE_LOCK(CONCAT(LEFT(MD5(DATABASE()), 16), ?))", name)
+	return s.migrate(conn{db: db, now: s.now(), tables: s.tables})
 }
 
 var errNewer = fmt.Errorf("%w: the schema of the database is newer than this program: use a newer program", repository.ErrInvalid)
@@ -109,77 +153,26 @@ func execAll(tx *gorm.DB, statements []string) error {
 // schema1 is the first schema. It is SQL and not GORM's AutoMigrate because that neither writes STRICT
 // tables nor prefixed references, and rebuilds tables where it need not. STRICT refuses a value of the
 // wrong type; rowid tables insert faster than WITHOUT ROWID here.
+//
+// MySQL commits with each statement: its tables bring their indexes along, and creating one that is there
+// already does nothing, so that a migration that was cut short goes on.
 func schema1(dialect string, t tables) []string {
-	blob, end := "BLOB", ""
-	if dialect == "sqlite" {
-		end = " STRICT"
-	}
-	expand := strings.NewReplacer("{clients}", t.clients, "{grants}", t.grants, "{codes}", t.codes,
-		"{tokens}", t.tokens, "{blob}", blob, "{end}", end).Replace
-	statements := []string{
-		`CREATE TABLE {clients} (
-			id TEXT NOT NULL PRIMARY KEY,
-			kind TEXT NOT NULL,
-			secrets TEXT,
-			metadata TEXT NOT NULL,
-			version INTEGER NOT NULL,
-			created_at INTEGER NOT NULL,
-			updated_at INTEGER NOT NULL
-		){end}`,
-		`CREATE TABLE {grants} (
-			id TEXT NOT NULL PRIMARY KEY,
-			client_id TEXT NOT NULL REFERENCES {clients} (id) ON DELETE CASCADE,
-			subject TEXT NOT NULL,
-			scopes TEXT,
-			resources TEXT,
-			data {blob},
-			created_at INTEGER NOT NULL,
-			last_used_at INTEGER,
-			expires_at INTEGER,
-			revoked_at INTEGER,
-			revoked_reason TEXT
-		){end}`,
-		`CREATE INDEX {grants}_client_id ON {grants} (client_id)`,
-		`CREATE INDEX {grants}_subject ON {grants} (subject)`,
-		`CREATE INDEX {grants}_created_at ON {grants} (created_at)`,
-		`CREATE TABLE {codes} (
-			digest {blob} NOT NULL PRIMARY KEY,
-			grant_id TEXT NOT NULL REFERENCES {grants} (id) ON DELETE CASCADE,
-			client_id TEXT NOT NULL,
-			subject TEXT NOT NULL,
-			redirect_uri TEXT NOT NULL,
-			scopes TEXT,
-			resources TEXT,
-			code_challenge TEXT NOT NULL,
-			code_challenge_method TEXT NOT NULL,
-			nonce TEXT NOT NULL,
-			data {blob},
-			created_at INTEGER NOT NULL,
-			expires_at INTEGER NOT NULL,
-			consumed_at INTEGER,
-			revoked_at INTEGER
-		){end}`,
-		`CREATE INDEX {codes}_grant_id ON {codes} (grant_id)`,
-		`CREATE INDEX {codes}_expires_at ON {codes} (expires_at, consumed_at)`,
-		`CREATE TABLE {tokens} (
-			digest {blob} NOT NULL PRIMARY KEY,
-			kind TEXT NOT NULL,
-			grant_id TEXT NOT NULL REFERENCES {grants} (id) ON DELETE CASCADE,
-			client_id TEXT NOT NULL,
-			subject TEXT NOT NULL,
-			scopes TEXT,
-			resources TEXT,
-			data {blob},
-			created_at INTEGER NOT NULL,
-			expires_at INTEGER,
-			consumed_at INTEGER,
-			replay_sealed {blob},
-			replay_expires_at INTEGER,
-			revoked_at INTEGER
-		){end}`,
-		`CREATE INDEX {tokens}_grant_id ON {tokens} (grant_id)`,
-		`CREATE INDEX {tokens}_expires_at ON {tokens} (expires_at)`,
-		`CREATE INDEX {tokens}_replay_expires_at ON {tokens} (replay_expires_at) WHERE replay_expires_at IS NOT NULL`,
+	d := dialects[dialect]
+	expand := strings.NewReplacer(append([]string{"{clients}", t.clients, "{grants}", t.grants, "{codes}", t.codes,
+		"{tokens}", t.tokens}, d.types...)...).Replace
+	var statements []string
+	for _, table := range schema {
+		body, rest := table.columns, []string(nil)
+		for _, index := range table.indexes {
+			if dialect == "mysql" {
+				columns, _, _ := strings.Cut(index.columns, " WHERE")
+				body += ",\nINDEX " + table.name + "_" + index.name + " " + columns
+			} else {
+				rest = append(rest, "CREATE INDEX "+table.name+"_"+index.name+" ON "+table.name+" "+index.columns)
+			}
+		}
+		statements = append(statements, d.create+" "+table.name+" ("+body+")"+d.end)
+		statements = append(statements, rest...)
 	}
 	for i, statement := range statements {
 		statements[i] = expand(statement)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/oauthstore/oauthstore/repository"
 )
@@ -38,6 +39,15 @@ func equal(q *gorm.DB, column, value string) *gorm.DB {
 		return q
 	}
 	return q.Where(column+" = ?", value)
+}
+
+// unlocked leaves out the rows that somebody else works on, where the database has row locks: instances that clean up
+// at once take different ones, and do not wait for the traffic.
+func unlocked(q *gorm.DB) *gorm.DB {
+	if q.Name() == "sqlite" {
+		return q
+	}
+	return q.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate, Options: clause.LockingOptionsSkipLocked})
 }
 
 // reason returns nil for what is live, else the first that holds.

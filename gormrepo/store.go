@@ -33,13 +33,13 @@ type Options struct {
 
 // Database is what a driver package hands to Open: the handles, and what is special about them.
 type Database struct {
-	// Write runs everything that writes. Where Serial is set, it is one connection.
+	// Write runs everything that writes. On SQLite, with Lock, it is one connection, and writes share commits.
 	Write *gorm.DB
 
 	// Read runs everything else outside transactions. nil: Write, in turn with the writers.
 	Read *gorm.DB
 
-	// Lock is taken around each write, beside what the database locks itself. nil: none.
+	// Lock is taken around each transaction that writes, beside what the database locks itself. nil: none.
 	// It returns early with the error of ctx if that ends.
 	Lock func(ctx context.Context) (unlock func(), err error)
 
@@ -50,8 +50,9 @@ type Database struct {
 // Store is a repository.Store over GORM.
 type Store struct {
 	write, read *gorm.DB
-	borrowed    bool // the handle belongs to the application
-	writer      chan struct{}
+	borrowed    bool          // the handle belongs to the application
+	writer      chan struct{} // SQLite without group: held by the one call that writes
+	group       *group        // SQLite in a file of our own opening
 	lock        func(ctx context.Context) (func(), error)
 	release     func() error
 
@@ -123,15 +124,21 @@ func newStore(db Database, opts *Options) (*Store, error) {
 	if !prefixForm.MatchString(o.TablePrefix) {
 		return nil, fmt.Errorf("gormrepo: %w: TablePrefix is not 1 to 32 ASCII letters, digits and underscores", repository.ErrInvalid)
 	}
+	if _, known := dialects[db.Write.Name()]; !known {
+		return nil, fmt.Errorf("gormrepo: %w: the dialect is %q, not sqlite, postgres or mysql", repository.ErrInvalid, db.Write.Name())
+	}
 	session := &gorm.Session{NewDB: true, SkipHooks: true, SkipDefaultTransaction: true, Logger: slogLogger{o.Logger}}
 	s := &Store{
 		write: db.Write.Session(session), lock: db.Lock, release: db.Close,
-		clock: o.Now, tables: tablesOf(o.TablePrefix),
+		clock: o.Now, tables: tablesOf(o.TablePrefix, db.Write.Name()),
 	}
 	if db.Read != nil {
 		s.read = db.Read.Session(session)
 	}
-	if s.sqlite() {
+	switch {
+	case s.sqlite() && s.lock != nil:
+		s.group = &group{}
+	case s.sqlite():
 		s.writer = make(chan struct{}, 1)
 	}
 	return s, nil

@@ -16,6 +16,7 @@ type conn struct {
 	db     *gorm.DB
 	now    time.Time
 	tables tables
+	wrote  *bool // set once exec has changed a row; nil where nobody asks
 }
 
 // runner runs the verbs of the repositories: on the Store, each call by itself; in InTx, inside the
@@ -31,6 +32,10 @@ type runner interface {
 
 	// inTx runs several statements: all or none of them.
 	inTx(ctx context.Context, fn func(c conn) error) error
+
+	// hotTx is inTx for what every request does. fn writes with conn.exec alone and hardly ever fails once it has
+	// changed something, which is cheaper if it does not and dearer if it does.
+	hotTx(ctx context.Context, fn func(c conn) error) error
 }
 
 func (s *Store) reading(ctx context.Context, fn func(c conn) error) error {
@@ -38,15 +43,16 @@ func (s *Store) reading(ctx context.Context, fn func(c conn) error) error {
 		return err
 	}
 	defer s.leave()
-	if s.read == nil && s.sqlite() {
+	switch {
+	case !s.sqlite():
+		return s.readServer(ctx, fn)
+	case s.borrowed:
+		return s.patiently(ctx, fn)
+	case s.read == nil:
 		return s.exclusively(ctx, fn)
 	}
-	db := s.read
-	if db == nil {
-		db = s.write
-	}
 	for {
-		err := fn(conn{db.WithContext(ctx), s.now(), s.tables})
+		err := fn(conn{db: s.read.WithContext(ctx), now: s.now(), tables: s.tables})
 		if stopped := ended(ctx); stopped != nil {
 			return stopped // a driver may take an interrupted query for one that ended early
 		}
@@ -62,11 +68,35 @@ func (s *Store) writing(ctx context.Context, fn func(c conn) error) error {
 		return err
 	}
 	defer s.leave()
+	switch {
+	case !s.sqlite():
+		return s.onServer(ctx, fn)
+	case s.group != nil:
+		return s.shared(ctx, call{fn: fn})
+	}
 	return s.exclusively(ctx, fn)
 }
 
 func (s *Store) inTx(ctx context.Context, fn func(c conn) error) error {
-	return s.writing(ctx, func(c conn) error { return c.transaction(ctx, fn) })
+	return s.transaction(ctx, call{fn: fn, savepoint: true})
+}
+
+func (s *Store) hotTx(ctx context.Context, fn func(c conn) error) error {
+	return s.transaction(ctx, call{fn: fn})
+}
+
+func (s *Store) transaction(ctx context.Context, what call) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	switch {
+	case !s.sqlite():
+		return s.onServer(ctx, what.fn)
+	case s.group != nil:
+		return s.shared(ctx, what)
+	}
+	return s.exclusively(ctx, func(c conn) error { return c.transaction(ctx, what.fn) })
 }
 
 // InTx implements repository.Store.
@@ -78,8 +108,8 @@ func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) er
 		refused = fn(t)
 		return refused
 	})
-	if err != nil && err == refused { //nolint:errorlint // the very error that fn returned goes back as it is
-		return err
+	if err != nil && refused != nil && errors.Is(err, refused) {
+		return refused // as it is, whatever has been put around it
 	}
 	return s.wrap("transaction", err)
 }
@@ -87,28 +117,23 @@ func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) er
 // exclusively runs fn as the only writer of this Store, and again while another program's lock keeps it
 // out. ctx ends the waits; what has begun runs to its end, so that nil and error mean what they say.
 func (s *Store) exclusively(ctx context.Context, fn func(c conn) error) error {
-	if s.writer == nil {
-		return s.again(ctx, func() error { return fn(conn{s.write.WithContext(ctx), s.now(), s.tables}) })
-	}
 	select {
 	case s.writer <- struct{}{}:
 		defer func() { <-s.writer }()
 	case <-ctx.Done():
 		return ended(ctx)
 	}
-	if s.lock != nil {
-		unlock, err := s.lock(ctx)
-		if err != nil {
-			return err
-		}
-		defer unlock()
-	}
+	return s.patiently(ctx, fn)
+}
+
+// patiently runs fn on the handle that writes, and again while the database is busy.
+func (s *Store) patiently(ctx context.Context, fn func(c conn) error) error {
 	return s.again(ctx, func() error {
 		if err := ended(ctx); err != nil {
 			return err
 		}
 		return s.pinned(ctx, func(db *gorm.DB) error {
-			return fn(conn{db.WithContext(context.WithoutCancel(ctx)), s.now(), s.tables})
+			return fn(conn{db: db.WithContext(context.WithoutCancel(ctx)), now: s.now(), tables: s.tables})
 		})
 	})
 }
@@ -157,12 +182,16 @@ const (
 	longestWait  = 20 * time.Millisecond
 )
 
-// again calls fn until it returns something else than a busy database, ctx ends, or busyTimeout is over.
+// again calls fn until it returns something else than an error that is worth another call, ctx ends, or
+// busyTimeout is over.
 func (s *Store) again(ctx context.Context, fn func() error) error {
 	deadline := time.Now().Add(busyTimeout)
 	for wait := shortestWait; ; wait = min(2*wait, longestWait) {
 		err := fn()
-		if !IsBusy(err) || time.Now().After(deadline) {
+		if !retryable(err) || time.Now().After(deadline) {
+			if broken, ok := err.(lostError); ok { //nolint:errorlint // the outermost one
+				return broken.error
+			}
 			return err
 		}
 		timer := time.NewTimer(wait/2 + rand.N(wait)) //nolint:gosec // jitter is no secret
@@ -175,7 +204,7 @@ func (s *Store) again(ctx context.Context, fn func() error) error {
 	}
 }
 
-// transaction runs fn between BEGIN and COMMIT. It rolls back if fn fails or panics, and if ctx has
+// transaction runs fn between SQLite's BEGIN and COMMIT. It rolls back if fn fails or panics, and if ctx has
 // ended by then.
 func (c conn) transaction(ctx context.Context, fn func(c conn) error) error {
 	begun, err := c.begin()
@@ -185,10 +214,10 @@ func (c conn) transaction(ctx context.Context, fn func(c conn) error) error {
 	committed := false
 	defer func() {
 		if !committed {
-			begun.rollback()
+			_ = begun.rollback() // err says why
 		}
 	}()
-	if err := fn(conn{begun.db, c.now, c.tables}); err != nil {
+	if err := fn(conn{db: begun.db, now: c.now, tables: c.tables}); err != nil {
 		return err
 	}
 	if err := ended(ctx); err != nil {
@@ -206,16 +235,13 @@ type begun struct {
 }
 
 func (c conn) begin() (begun, error) {
-	if c.db.Name() == "sqlite" {
-		exec := func(sql string) func() error { return func() error { return c.db.Exec(sql).Error } }
-		return begun{c.db, exec("COMMIT"), exec("ROLLBACK")}, exec("BEGIN IMMEDIATE")()
+	exec := func(text string) func() error {
+		return func() error {
+			_, err := c.exec(text)
+			return err
+		}
 	}
-	db := c.db.Begin()
-	return begun{
-		db.Session(&gorm.Session{NewDB: true}),
-		func() error { return db.Commit().Error },
-		func() error { return db.Rollback().Error },
-	}, db.Error
+	return begun{c.db, exec("COMMIT"), exec("ROLLBACK")}, exec("BEGIN IMMEDIATE")()
 }
 
 // tx is what fn of InTx gets.
@@ -236,10 +262,20 @@ func (t *tx) reading(ctx context.Context, fn func(c conn) error) error {
 	if err := t.open(ctx); err != nil {
 		return err
 	}
-	return fn(t.conn)
+	err := fn(t.conn)
+	t.done = t.done || undoesAll(err)
+	return err
 }
 
-func (t *tx) writing(ctx context.Context, fn func(c conn) error) error { return t.reading(ctx, fn) }
+// writing needs a savepoint where a statement that fails spoils the transaction: on PostgreSQL.
+func (t *tx) writing(ctx context.Context, fn func(c conn) error) error {
+	if t.write.Name() == "postgres" {
+		return t.inTx(ctx, fn)
+	}
+	return t.reading(ctx, fn)
+}
+
+func (t *tx) hotTx(ctx context.Context, fn func(c conn) error) error { return t.inTx(ctx, fn) }
 
 // inTx runs fn inside a savepoint, so that a verb that fails has changed nothing.
 func (t *tx) inTx(ctx context.Context, fn func(c conn) error) error {
@@ -247,16 +283,17 @@ func (t *tx) inTx(ctx context.Context, fn func(c conn) error) error {
 		return err
 	}
 	const name = "verb"
-	if err := t.conn.db.Exec("SAVEPOINT " + name).Error; err != nil {
+	if _, err := t.conn.exec("SAVEPOINT " + name); err != nil {
 		return err
 	}
 	err := fn(t.conn)
+	t.done = undoesAll(err)
 	if err != nil {
-		if undo := t.conn.db.Exec("ROLLBACK TO SAVEPOINT " + name).Error; undo != nil {
+		if _, undo := t.conn.exec("ROLLBACK TO SAVEPOINT " + name); undo != nil {
 			return undo
 		}
 	}
-	if release := t.conn.db.Exec("RELEASE SAVEPOINT " + name).Error; release != nil {
+	if _, release := t.conn.exec("RELEASE SAVEPOINT " + name); release != nil {
 		return release
 	}
 	return err

@@ -210,6 +210,7 @@ func (h *handles) settings() []pragma {
 		{"busy_timeout", "10000", "10000"},
 		{"synchronous", h.options.Synchronous, h.options.readBack()},
 		{"foreign_keys", "ON", "1"},
+		{"cache_size", "-16000", "-16000"}, // KiB at most: the inner pages of ten million tokens
 	}
 }
 

@@ -1,0 +1,187 @@
+package gormrepo
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+// onServer runs fn in a transaction of a database server, and again when the server has undone it: a deadlock, a
+// serialization failure, a connection that was lost before the commit. ctx ends the waits, those for locks too.
+func (s *Store) onServer(ctx context.Context, fn func(c conn) error) error {
+	return s.again(ctx, func() error { return s.serverTx(ctx, fn) })
+}
+
+// serverTx runs fn in a transaction at READ COMMITTED, whatever the server's default is: the fences of this package
+// are made for it, and a read there sees what an update beside it has seen. The commit does not end with ctx.
+func (s *Store) serverTx(ctx context.Context, fn func(c conn) error) error {
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	began := false
+	err := s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
+		began = true
+		err := s.commit(ctx, db, fn)
+		if err != nil && !answered(err) && ended(ctx) == nil && gone(db) {
+			return lostError{err}
+		}
+		return err
+	})
+	if err == nil {
+		return nil
+	}
+	if _, unknown := errors.AsType[unknownOutcomeError](err); unknown {
+		return err
+	}
+	if stopped := ended(ctx); stopped != nil && !errors.Is(err, stopped) {
+		return fmt.Errorf("%w: %w", stopped, err)
+	}
+	if !began && !answered(err) {
+		return lostError{err} // there was no connection
+	}
+	return err
+}
+
+func (s *Store) commit(ctx context.Context, db *gorm.DB, fn func(c conn) error) error {
+	begun := db.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)}).
+		Begin(&sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if begun.Error != nil {
+		return begun.Error
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			begun.Rollback() // what went wrong is told already
+		}
+	}()
+	session := begun.Session(&gorm.Session{NewDB: true, Context: ctx})
+	if err := fn(conn{db: session, now: s.now(), tables: s.tables}); err != nil {
+		return err
+	}
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	committed = true
+	err := begun.Commit().Error
+	if err == nil || undone(err) {
+		return err
+	}
+	return unknownOutcomeError{err}
+}
+
+// unknownOutcomeError is an error of a COMMIT whose answer was lost.
+type unknownOutcomeError struct{ error }
+
+func (e unknownOutcomeError) Unwrap() []error { return []error{repository.ErrUnknownOutcome, e.error} }
+
+// lostError is an error of a connection that broke before the COMMIT was sent.
+type lostError struct{ error }
+
+func (e lostError) Unwrap() error { return e.error }
+
+// gone reports whether the connection of db is broken.
+func gone(db *gorm.DB) bool {
+	pinger, ok := db.Statement.ConnPool.(interface {
+		PingContext(ctx context.Context) error
+	})
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return pinger.PingContext(ctx) != nil
+}
+
+// readServer runs what only reads, again when the connection was lost. An error of unknown origin is taken for that a
+// few times: some drivers have one of their own.
+func (s *Store) readServer(ctx context.Context, fn func(c conn) error) error {
+	const times = 10
+	n := 0
+	return s.again(ctx, func() error {
+		err := fn(conn{db: s.write.WithContext(ctx), now: s.now(), tables: s.tables})
+		if stopped := ended(ctx); stopped != nil {
+			return stopped
+		}
+		if n++; err != nil && !answered(err) && (n < times || transport(err)) {
+			return lostError{err}
+		}
+		return err
+	})
+}
+
+// transport reports whether err is known to come from a connection, or from none that could be made.
+func transport(err error) bool {
+	for _, known := range []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network
+}
+
+// answered reports whether err is something that the server, this module or the caller's function said, and so
+// not a connection that was lost.
+func answered(err error) bool {
+	return sqlState(err) != "" || mysqlNumber(err) != 0 || errors.Is(err, gorm.ErrRecordNotFound) || isSentinel(err)
+}
+
+func isSentinel(err error) bool {
+	for _, s := range []error{
+		repository.ErrNotFound, repository.ErrAlreadyExists, repository.ErrConflict, repository.ErrConsumed,
+		repository.ErrExpired, repository.ErrRevoked, repository.ErrInvalid, repository.ErrClosed,
+	} {
+		if errors.Is(err, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// undone reports whether the server has said that it did not commit.
+func undone(err error) bool {
+	switch sqlState(err) {
+	case "40001", "40P01", "55P03": // serialization failure, deadlock, lock not available
+		return true
+	}
+	switch mysqlNumber(err) {
+	case 1205, 1213, 1180, 1047: // lock wait timeout, deadlock, error during commit, node not ready
+		return true
+	}
+	return false
+}
+
+// unavailable reports whether the server ended the connection or the statement by itself: as it shuts down, or at an
+// operator's wish. Before the commit, the transaction may begin anew.
+func unavailable(err error) bool {
+	state := sqlState(err)
+	if len(state) == 5 && (state[:2] == "08" || state[:3] == "57P" || state == "53300") {
+		return true
+	}
+	switch mysqlNumber(err) {
+	case 1040, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1317, 1927, 3169, 4031:
+		return true
+	}
+	return false
+}
+
+// retryable reports whether what err ended may be begun anew.
+func retryable(err error) bool {
+	if err == nil {
+		return false
+	}
+	if _, unknown := errors.AsType[unknownOutcomeError](err); unknown {
+		return false
+	}
+	_, broken := errors.AsType[lostError](err)
+	return broken || IsBusy(err) || undone(err) || unavailable(err)
+}
