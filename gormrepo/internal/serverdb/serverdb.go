@@ -1,0 +1,78 @@
+// Package serverdb is what the packages of database servers share.
+package serverdb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"github.com/oauthstore/oauthstore/gormrepo"
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+// Options configure a Store on a database server. nil means the defaults.
+type Options struct {
+	// Now is the clock. nil: time.Now. Several instances should have theirs synchronized.
+	Now func() time.Time
+
+	// Logger gets each statement at debug level, never with values. nil: slog.Default().
+	Logger *slog.Logger
+
+	// TablePrefix replaces gormrepo.DefaultTablePrefix.
+	TablePrefix string
+
+	// SkipMigrate leaves the schema to the application, which calls Store.Migrate.
+	SkipMigrate bool
+
+	// MaxConns is how many connections there are at most. 0: 16.
+	MaxConns int
+}
+
+// ErrURL says that a URL cannot be read. It does not repeat the URL, which holds a password.
+var ErrURL = fmt.Errorf("%w: the URL cannot be read", repository.ErrInvalid)
+
+// Open returns a Store on pool, which it owns from here on. An error names where, which has no password.
+func Open(ctx context.Context, name, where string, pool *sql.DB, dialector gorm.Dialector, opts *Options) (*gormrepo.Store, error) {
+	store, err := open(ctx, pool, dialector, opts)
+	if err != nil {
+		return nil, fmt.Errorf("%s: open %s: %w", name, where, errors.Join(err, pool.Close()))
+	}
+	return store, nil
+}
+
+func open(ctx context.Context, pool *sql.DB, dialector gorm.Dialector, opts *Options) (*gormrepo.Store, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.MaxConns == 0 {
+		o.MaxConns = 16
+	}
+	if o.MaxConns < 0 {
+		return nil, fmt.Errorf("%w: MaxConns is %d, not 1 or more", repository.ErrInvalid, o.MaxConns)
+	}
+	pool.SetMaxOpenConns(o.MaxConns)
+	pool.SetMaxIdleConns(o.MaxConns)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	pool.SetConnMaxLifetime(30 * time.Minute) // so that a server that was added gets its share
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, err
+	}
+	db, err := gorm.Open(dialector, &gorm.Config{
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		Logger:                 logger.Discard, // the Store brings its own
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gormrepo.Open(ctx, gormrepo.Database{Write: db, Close: pool.Close}, &gormrepo.Options{
+		Now: o.Now, Logger: o.Logger, TablePrefix: o.TablePrefix, SkipMigrate: o.SkipMigrate,
+	})
+}

@@ -1,0 +1,33 @@
+// Package postgres opens a Store on PostgreSQL, or on what speaks its protocol, with gorm.io/driver/postgres and pgx.
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	gormpostgres "gorm.io/driver/postgres"
+
+	"github.com/oauthstore/oauthstore/gormrepo"
+	"github.com/oauthstore/oauthstore/gormrepo/internal/serverdb"
+)
+
+// Options configure Open. nil means the defaults.
+type Options = serverdb.Options
+
+// Open returns a Store on the database that url names, postgres://user:password@host:port/database?sslmode=..., or
+// libpq's keyword=value form, with the environment variables of libpq for what is missing. It creates the schema on
+// first use and brings an older one up to date; several instances may open at once.
+//
+// ctx ends the waits of Open, not the Store. An error never has the password. One that is
+// repository.ErrUnknownOutcome says that the connection was lost while the server committed.
+func Open(ctx context.Context, url string, opts *Options) (*gormrepo.Store, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: open: %w", serverdb.ErrURL) // err may quote the URL
+	}
+	pool := stdlib.OpenDB(*config)
+	where := fmt.Sprintf("%s@%s:%d/%s", config.User, config.Host, config.Port, config.Database)
+	return serverdb.Open(ctx, "postgres", where, pool, gormpostgres.New(gormpostgres.Config{Conn: pool}), opts)
+}
