@@ -3,11 +3,13 @@ module github.com/oauthstore/oauthstore
 go 1.26.0
 
 require (
+	github.com/caarlos0/env/v10 v10.0.0
 	github.com/glebarez/go-sqlite v1.23.0
 	github.com/glebarez/sqlite v1.11.0
 	github.com/go-gormigrate/gormigrate/v2 v2.1.7
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/joho/godotenv v1.5.1
 	github.com/mattn/go-sqlite3 v1.14.53
 	gorm.io/driver/mysql v1.6.0
 	gorm.io/driver/postgres v1.6.3

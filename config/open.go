@@ -1,0 +1,58 @@
+package config
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/oauthstore/oauthstore/gormrepo/mysql"
+	"github.com/oauthstore/oauthstore/gormrepo/postgres"
+	"github.com/oauthstore/oauthstore/gormrepo/sqlite"
+	"github.com/oauthstore/oauthstore/memoryrepo"
+	"github.com/oauthstore/oauthstore/repository"
+	"github.com/oauthstore/oauthstore/repository/cleanup"
+)
+
+// Open returns the Store that c names. With c.CleanupInterval above 0, a goroutine removes what has expired
+// (package cleanup with its defaults); Close of the Store ends it first. ctx ends the waits of Open, not the
+// Store. An error of a Config that is not valid is that of Validate.
+func Open(ctx context.Context, c Config) (repository.Store, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	store, err := open(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if c.CleanupInterval == 0 {
+		return store, nil
+	}
+	return &cleaned{store, cleanup.Start(store, &cleanup.Options{Interval: c.CleanupInterval})}, nil
+}
+
+func open(ctx context.Context, c Config) (repository.Store, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	switch c.Backend {
+	case SQLite:
+		return sqlite.Open(ctx, c.SQLitePath, &sqlite.Options{Synchronous: c.SQLiteSynchronous})
+	case Postgres:
+		return postgres.Open(ctx, string(c.DatabaseURL), nil)
+	case MySQL:
+		return mysql.Open(ctx, string(c.DatabaseURL), nil)
+	case Memory:
+	}
+	return memoryrepo.New(nil), nil
+}
+
+// cleaned is a Store with its cleanup.
+type cleaned struct {
+	repository.Store
+	cleaner *cleanup.Cleaner
+}
+
+// Close ends the cleanup, then the Store.
+func (s *cleaned) Close() error {
+	s.cleaner.Stop()
+	return s.Store.Close()
+}
