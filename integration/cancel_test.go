@@ -45,15 +45,11 @@ func cancelUpdates(t *testing.T, store repository.Store, times int) (applied, re
 	if err != nil {
 		t.Fatal(err)
 	}
-	var typical time.Duration
+	long := time.Millisecond // within which an update ends about every second time
 	for i := range times {
 		c.Metadata.ClientName = strconv.Itoa(i)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.Int64N(int64(2*typical)+1)))
-		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), rand.N(long))
 		_, err := store.Clients().Update(ctx, c)
-		if err == nil {
-			typical = (15*typical + time.Since(began)) / 16
-		}
 		cancel()
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
@@ -68,11 +64,10 @@ func cancelUpdates(t *testing.T, store repository.Store, times int) (applied, re
 		c = stored
 		if err == nil {
 			applied++
+			long -= long / 100
 		} else {
 			refused++
-		}
-		if applied == 0 {
-			typical += time.Millisecond // nothing measured yet
+			long += long/100 + 1
 		}
 	}
 	return applied, refused

@@ -13,9 +13,9 @@ import (
 
 func TestSQLiteConforms(t *testing.T) {
 	for _, d := range sqliteDrivers {
-		for place, path := range map[string]func(t *testing.T) string{
+		for place, path := range map[string]func(t testing.TB) string{
 			"on a file": dbPath,
-			"in memory": func(*testing.T) string { return sqlite.Memory },
+			"in memory": func(testing.TB) string { return sqlite.Memory },
 		} {
 			t.Run(d.name+" "+place, func(t *testing.T) {
 				repotest.Run(t, func(t *testing.T, opt repotest.Options) repository.Store {

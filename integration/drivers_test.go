@@ -27,7 +27,7 @@ var pureGo = sqliteDriver{"pure Go", sqlite.Open, puregorm.Open}
 func long() bool { return os.Getenv("OAUTHSTORE_LONG") != "" }
 
 // dbPath returns a path in a directory of the test's own.
-func dbPath(t *testing.T) string {
+func dbPath(t testing.TB) string {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "oauth.db")
 }

@@ -24,7 +24,7 @@ func TestTheFilesOfADatabaseAreTheOwnersAloneWhateverTheUmask(t *testing.T) {
 			before := syscall.Umask(umask)
 			if umask == 0o777 { // the directory could not be entered by anybody but root
 				_ = os.MkdirAll(filepath.Dir(path), 0o700)
-				_ = os.Chmod(filepath.Dir(path), 0o700) //nolint:gosec // a directory
+				_ = os.Chmod(filepath.Dir(path), 0o700)
 			}
 			store, err := d.open(t.Context(), path, nil)
 			if err == nil {
@@ -50,7 +50,7 @@ func TestTheFilesOfADatabaseAreTheOwnersAloneWhateverTheUmask(t *testing.T) {
 
 func TestAnExistingFileThatOthersCanReadIsTakenFromThem(t *testing.T) {
 	path := dbPath(t)
-	if err := os.WriteFile(path, nil, 0o644); err != nil { //nolint:gosec // the case under test
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	store, err := sqlite.Open(t.Context(), path, nil)
@@ -110,7 +110,7 @@ func TestWhatCannotBeOpenedIsRefusedAtOnceAndLeftAsItWas(t *testing.T) {
 		for _, d := range sqliteDrivers {
 			t.Run(d.name+" "+name, func(t *testing.T) {
 				path := prepare.path(t)
-				before, _ := os.ReadFile(path) //nolint:gosec // nobody has it open; absent or a directory: empty
+				before, _ := os.ReadFile(path)
 				began := time.Now()
 				store, err := d.open(t.Context(), path, nil)
 				if err == nil {
@@ -123,7 +123,7 @@ func TestWhatCannotBeOpenedIsRefusedAtOnceAndLeftAsItWas(t *testing.T) {
 				if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), prepare.wants) {
 					t.Errorf("the error does not say %q and the path: %v", prepare.wants, err)
 				}
-				if after, _ := os.ReadFile(path); !bytes.Equal(before, after) { //nolint:gosec // as above
+				if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 					t.Error("the file changed")
 				}
 			})

@@ -13,6 +13,8 @@ const module = "github.com/oauthstore/oauthstore/"
 var databaseDrivers = map[string]string{
 	"glebarez": "github.com/glebarez/go-sqlite",
 	"mattn":    "github.com/mattn/go-sqlite3",
+	"pgx":      "github.com/jackc/pgx/v5",
+	"mysql":    "github.com/go-sql-driver/mysql",
 }
 
 func TestImportsPointOneWay(t *testing.T) {
@@ -26,6 +28,10 @@ func TestImportsPointOneWay(t *testing.T) {
 		"gormrepo":            {"domain", "repository"},
 		"gormrepo/sqlite":     {"domain", "repository", "gormrepo", "gormrepo/internal/sqlitedb"},
 		"gormrepo/sqlitecgo":  {"domain", "repository", "gormrepo", "gormrepo/internal/sqlitedb"},
+		"config": {"domain", "repository", "repository/cleanup", "memoryrepo", "gormrepo",
+			"gormrepo/internal/sqlitedb", "gormrepo/sqlite", "gormrepo/internal/serverdb", "gormrepo/postgres", "gormrepo/mysql"},
+		"gormrepo/postgres": {"domain", "repository", "gormrepo", "gormrepo/internal/serverdb"},
+		"gormrepo/mysql":    {"domain", "repository", "gormrepo", "gormrepo/internal/serverdb"},
 	} {
 		for _, dep := range deps(t, pkg) {
 			own, ours := strings.CutPrefix(dep, module)
@@ -48,16 +54,20 @@ func TestTheContractAndTheMemoryStoreImportTheStandardLibraryAlone(t *testing.T)
 }
 
 func TestEachDriverPackageLinksItsDriverAndNoOther(t *testing.T) {
-	for pkg, want := range map[string]string{
-		"gormrepo":                   "",
-		"gormrepo/internal/sqlitedb": "",
-		"gormrepo/sqlite":            "glebarez",
-		"gormrepo/sqlitecgo":         "mattn",
+	for pkg, want := range map[string][]string{
+		"gormrepo":                   nil,
+		"gormrepo/internal/sqlitedb": nil,
+		"gormrepo/internal/serverdb": nil,
+		"gormrepo/sqlite":            {"glebarez"},
+		"gormrepo/sqlitecgo":         {"mattn"},
+		"gormrepo/postgres":          {"pgx"},
+		"gormrepo/mysql":             {"mysql"},
+		"config":                     {"glebarez", "pgx", "mysql"},
 	} {
 		linked := deps(t, pkg)
 		for name, driver := range databaseDrivers {
-			if slices.Contains(linked, driver) != (name == want) {
-				t.Errorf("%s links %s: %v", pkg, driver, name != want)
+			if slices.Contains(linked, driver) != slices.Contains(want, name) {
+				t.Errorf("%s links %s: %v", pkg, driver, !slices.Contains(want, name))
 			}
 		}
 	}
@@ -66,7 +76,7 @@ func TestEachDriverPackageLinksItsDriverAndNoOther(t *testing.T) {
 // deps lists what pkg imports, directly and not.
 func deps(t *testing.T, pkg string) []string {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-deps", module+pkg).Output() //nolint:gosec // our own package names
+	out, err := exec.Command("go", "list", "-deps", module+pkg).Output()
 	if err != nil {
 		t.Fatalf("go list -deps %s: %v", pkg, err)
 	}

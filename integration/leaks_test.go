@@ -66,7 +66,7 @@ func TestNoRawValueIsStoredLoggedOrReturnedInAnError(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	file, err := os.ReadFile(path) //nolint:gosec // closed, and a test's own
+	file, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,150 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/oauthstore/oauthstore/domain"
+	"github.com/oauthstore/oauthstore/repository"
+	"github.com/oauthstore/oauthstore/repository/flow"
+)
+
+// TestARevokedGrantHasNoLiveTokenWhateverTheIsolation races Grants.Revoke against what adds tokens, with each level
+// of isolation as the server's default.
+func TestARevokedGrantHasNoLiveTokenWhateverTheIsolation(t *testing.T) {
+	races := 100
+	if long() {
+		races = 3_400 // 10,000 over the three levels
+	}
+	for _, s := range servers {
+		for _, level := range []string{"READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"} {
+			t.Run(s.name+" "+level, func(t *testing.T) {
+				opened(t, s.backend(), s.atLevel(t, level), func(store repository.Store) { raceWithRevoke(t, store, races) })
+			})
+		}
+	}
+}
+
+// atLevel returns the URL of a new database whose sessions begin with that isolation.
+func (s server) atLevel(t *testing.T, level string) string {
+	t.Helper()
+	address := s.database(t)
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	if s.name == "MySQL" {
+		query.Set("tx_isolation", "'"+strings.ReplaceAll(level, " ", "-")+"'")
+	} else {
+		query.Set("default_transaction_isolation", strings.ToLower(level))
+	}
+	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+	return u.String()
+}
+
+func raceWithRevoke(t *testing.T, store repository.Store, races int) {
+	t.Helper()
+	ctx := t.Context()
+	if err := store.Clients().Create(ctx, domain.Client{ID: theClient, Kind: domain.Dynamic}); err != nil {
+		t.Fatal(err)
+	}
+	oauth := flow.New(store, nil)
+	add := map[string]func(id string) error{
+		"rotate": func(id string) error {
+			next := domain.Token{Digest: domain.DigestOf(id + "next"), Kind: domain.RefreshToken, GrantID: id, ClientID: theClient}
+			_, err := store.Tokens().Rotate(ctx, domain.DigestOf(id+"token"), domain.Replay{}, next)
+			return err
+		},
+		"exchange": func(id string) error {
+			_, err := oauth.ExchangeCode(ctx, flow.CodeExchange{
+				Code:  id + "code",
+				Check: func(domain.AuthorizationCode) error { return nil },
+				Issue: func(domain.AuthorizationCode, domain.Grant) (flow.Issued, error) {
+					raw := domain.NewSecret()
+					return flow.Issued{
+						Tokens:   []domain.Token{{Digest: domain.DigestOf(raw), Kind: domain.AccessToken}},
+						Response: flow.Response{AccessToken: raw},
+					}, nil
+				},
+			})
+			return err
+		},
+	}
+	for kind, call := range add {
+		added, late := 0, 0
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		next := make(chan int)
+		for range 8 {
+			all.Go(func() {
+				for i := range next {
+					ok, err := raceOnce(ctx, store, fmt.Sprint(kind, i), call)
+					mu.Lock()
+					if ok {
+						added++
+					} else {
+						late++
+					}
+					mu.Unlock()
+					if err != nil {
+						t.Errorf("%s: %v", kind, err)
+					}
+				}
+			})
+		}
+		for i := range races {
+			next <- i
+		}
+		close(next)
+		all.Wait()
+		t.Logf("%s: %d came before Revoke, %d after", kind, added, late)
+		if added == 0 || late == 0 {
+			t.Errorf("%s: %d came before Revoke, %d after: there was no race", kind, added, late)
+		}
+	}
+	live, err := store.Tokens().List(ctx, repository.TokenFilter{State: repository.Live}, repository.Page{})
+	if err != nil || len(live) > 0 {
+		t.Errorf("%d tokens are live, %v", len(live), err)
+	}
+}
+
+// raceOnce reports whether call was ahead of Grants.Revoke, and an error that neither may have, or a token that lives
+// on.
+func raceOnce(ctx context.Context, store repository.Store, id string, call func(id string) error) (added bool, err error) {
+	err = store.InTx(ctx, func(tx repository.Repositories) error {
+		return errors.Join(
+			tx.Grants().Create(ctx, domain.Grant{ID: id, ClientID: theClient}),
+			tx.AuthorizationCodes().Create(ctx, domain.AuthorizationCode{
+				Digest: domain.DigestOf(id + "code"), GrantID: id, ClientID: theClient, ExpiresAt: time.Now().Add(time.Hour),
+			}),
+			tx.Tokens().Create(ctx, domain.Token{
+				Digest: domain.DigestOf(id + "token"), Kind: domain.RefreshToken, GrantID: id, ClientID: theClient,
+			}),
+		)
+	})
+	if err != nil {
+		return false, err
+	}
+	var both sync.WaitGroup
+	var errCall, errRevoke error
+	both.Go(func() { errCall = call(id) })
+	both.Go(func() { _, errRevoke = store.Grants().Revoke(ctx, repository.GrantFilter{ID: id}, domain.ByUser) })
+	both.Wait()
+	if errors.Is(errCall, repository.ErrRevoked) {
+		errCall = nil
+	} else {
+		added = errCall == nil
+	}
+	live, err := store.Tokens().List(ctx, repository.TokenFilter{GrantID: id, State: repository.Live}, repository.Page{})
+	if len(live) > 0 {
+		err = errors.Join(err, errors.New("a token of a revoked grant is live"))
+	}
+	return added, errors.Join(errCall, errRevoke, err)
+}
