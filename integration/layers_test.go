@@ -24,6 +24,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		"repository/flow":     {"domain", "repository"},
 		"repository/cleanup":  {"domain", "repository"},
 		"repository/repotest": {"domain", "repository", "repository/flow"},
+		"repository/mcpauth":  {"domain", "repository"},
 		"memoryrepo":          {"domain", "repository"},
 		"gormrepo":            {"domain", "repository"},
 		"gormrepo/sqlite":     {"domain", "repository", "gormrepo", "gormrepo/internal/sqlitedb"},
