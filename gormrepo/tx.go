@@ -101,14 +101,17 @@ func (s *Store) transaction(ctx context.Context, what call) error {
 
 // InTx implements repository.Store.
 func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) error) error {
-	var refused error
+	var refused, lost error
 	err := s.inTx(ctx, func(c conn) error {
 		t := &tx{Store: s, conn: c}
 		defer func() { t.done = true }()
 		refused = fn(t)
+		if lost = t.lost; lost != nil && !retryable(refused) {
+			return lost // fn may have passed over it
+		}
 		return refused
 	})
-	if err != nil && refused != nil && errors.Is(err, refused) {
+	if err != nil && refused != nil && (errors.Is(err, refused) || lost != nil) {
 		return refused // as it is, whatever has been put around it
 	}
 	return s.wrap("transaction", err)
@@ -249,6 +252,14 @@ type tx struct {
 	*Store
 	conn conn
 	done bool
+	lost error // for which the database has undone the transaction, or may have: what ran after it would be on its own
+}
+
+// check ends the transaction for fn if the database has undone it with err.
+func (t *tx) check(err error) {
+	if undoesAll(err) || undone(err) {
+		t.done, t.lost = true, err
+	}
 }
 
 func (t *tx) open(ctx context.Context) error {
@@ -263,7 +274,7 @@ func (t *tx) reading(ctx context.Context, fn func(c conn) error) error {
 		return err
 	}
 	err := fn(t.conn)
-	t.done = t.done || undoesAll(err)
+	t.check(err)
 	return err
 }
 
@@ -284,10 +295,13 @@ func (t *tx) inTx(ctx context.Context, fn func(c conn) error) error {
 	}
 	const name = "verb"
 	if _, err := t.conn.exec("SAVEPOINT " + name); err != nil {
+		t.check(err)
 		return err
 	}
 	err := fn(t.conn)
-	t.done = undoesAll(err)
+	if t.check(err); t.done {
+		return err // and the savepoint is gone
+	}
 	if err != nil {
 		if _, undo := t.conn.exec("ROLLBACK TO SAVEPOINT " + name); undo != nil {
 			return undo

@@ -77,6 +77,11 @@ func raceWithRevoke(t *testing.T, store repository.Store, races int) {
 			return err
 		},
 	}
+	add["create code"] = func(id string) error {
+		return store.AuthorizationCodes().Create(ctx, domain.AuthorizationCode{
+			Digest: domain.DigestOf(id + "another code"), GrantID: id, ClientID: theClient, ExpiresAt: time.Now().Add(time.Hour),
+		})
+	}
 	for kind, call := range add {
 		added, late := 0, 0
 		var mu sync.Mutex
@@ -146,5 +151,64 @@ func raceOnce(ctx context.Context, store repository.Store, id string, call func(
 	if len(live) > 0 {
 		err = errors.Join(err, errors.New("a token of a revoked grant is live"))
 	}
+	for _, code := range []string{"code", "another code"} {
+		if _, alive := store.AuthorizationCodes().Get(ctx, domain.DigestOf(id+code)); alive == nil {
+			err = errors.Join(err, errors.New("a code of a revoked grant is live"))
+		}
+	}
 	return added, errors.Join(errCall, errRevoke, err)
+}
+
+// TestATransactionThatTheServerHasUndoneRunsAgain lets two transactions lock each other's grants, and pass over the
+// error that one of them gets.
+func TestATransactionThatTheServerHasUndoneRunsAgain(t *testing.T) {
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			opened(t, s.backend(), s.database(t), func(store repository.Store) { deadlock(t, store) })
+		})
+	}
+}
+
+func deadlock(t *testing.T, store repository.Store) {
+	t.Helper()
+	ctx := t.Context()
+	if err := store.Clients().Create(ctx, domain.Client{ID: theClient, Kind: domain.Dynamic}); err != nil {
+		t.Fatal(err)
+	}
+	grants := []string{"first", "second"}
+	for _, id := range grants {
+		if err := store.Grants().Create(ctx, domain.Grant{ID: id, ClientID: theClient}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	token := func(grant string, by int) domain.Token {
+		return domain.Token{Digest: domain.DigestOf(fmt.Sprint(grant, by)), Kind: domain.AccessToken, GrantID: grant, ClientID: theClient}
+	}
+	var both, locked sync.WaitGroup
+	var times [2]int
+	locked.Add(2)
+	for i := range grants {
+		both.Go(func() {
+			err := store.InTx(ctx, func(tx repository.Repositories) error {
+				err := tx.Tokens().Create(ctx, token(grants[i], i))
+				if times[i]++; times[i] == 1 {
+					locked.Done()
+					locked.Wait()
+				}
+				_ = tx.Tokens().Create(ctx, token(grants[1-i], i)) // what comes of it is not fn's to say
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	if times[0]+times[1] < 3 {
+		t.Errorf("the transactions ran %v times: there was no deadlock", times)
+	}
+	all, err := store.Tokens().List(ctx, repository.TokenFilter{State: repository.Live}, repository.Page{})
+	if err != nil || len(all) != 4 {
+		t.Errorf("%d tokens, %v", len(all), err)
+	}
 }
