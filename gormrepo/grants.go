@@ -188,10 +188,9 @@ func (c conn) fence(id, clientID, subject string, lastUsed *int64) error {
 		case g.Subject != subject:
 			return fmt.Errorf("%w: Subject is not the grant's", repository.ErrInvalid)
 		}
-		// It is live, and held now. It was created between the two statements; or MySQL, which counts changed rows
-		// where it was not asked for matched ones, had nothing to change.
+		// It is live, and held now: it was created between the two statements.
 	}
-	return nil
+	return repository.ErrConflict // not with the grant held
 }
 
 // use fences the grant for tokens, which count as a use of it.

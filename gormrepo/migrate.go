@@ -57,6 +57,10 @@ func (s *Store) migrateMySQL(ctx context.Context) error {
 			if err != nil && !answered(err) && ended(ctx) == nil && gone(db) {
 				return lostError{err}
 			}
+			switch mysqlNumber(err) {
+			case 1050, 1062: // the table, or its row, is there: the lock is of one node alone, and on another one somebody was first
+				return lostError{err}
+			}
 			return err
 		})
 	})

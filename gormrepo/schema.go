@@ -9,12 +9,15 @@ type dialect struct {
 
 // Identifiers compare byte for byte everywhere. MySQL's index keys have 3072 bytes at most, which is why they are
 // counted in bytes there; its JSON type would write numbers anew, and PostgreSQL's jsonb too.
+//
+// MySQL does not write a row that an update leaves as it is. That locks it nonetheless, but on one node: the other nodes
+// of a Galera cluster learn of what is written alone, so that there each fence counts in a column of its own.
 var dialects = map[string]dialect{
 	"sqlite": {
 		create: "CREATE TABLE",
 		types: []string{
 			"{id}", "TEXT", "{key}", "TEXT", "{text}", "TEXT", "{json}", "TEXT", "{int}", "INTEGER",
-			"{digest}", "BLOB", "{blob}", "BLOB",
+			"{digest}", "BLOB", "{blob}", "BLOB", "{fences}", "",
 		},
 		end: " STRICT",
 	},
@@ -22,7 +25,7 @@ var dialects = map[string]dialect{
 		create: "CREATE TABLE",
 		types: []string{
 			"{id}", `TEXT COLLATE "C"`, "{key}", `TEXT COLLATE "C"`, "{text}", "TEXT", "{json}", "JSON", "{int}", "BIGINT",
-			"{digest}", "BYTEA", "{blob}", "BYTEA",
+			"{digest}", "BYTEA", "{blob}", "BYTEA", "{fences}", "",
 		},
 	},
 	"mysql": {
@@ -30,7 +33,7 @@ var dialects = map[string]dialect{
 		types: []string{
 			"{id}", "VARBINARY(255)", "{key}", "VARBINARY(1024)", "{text}", "MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
 			"{json}", "MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "{int}", "BIGINT",
-			"{digest}", "BINARY(32)", "{blob}", "MEDIUMBLOB",
+			"{digest}", "BINARY(32)", "{blob}", "MEDIUMBLOB", "{fences}", "fences BIGINT NOT NULL DEFAULT 0,",
 		},
 		end: " ENGINE=InnoDB",
 	},
@@ -70,6 +73,7 @@ var schema = []table{
 			expires_at {int},
 			revoked_at {int},
 			revoked_reason {text},
+			{fences}
 			FOREIGN KEY (client_id) REFERENCES {clients} (id) ON DELETE CASCADE`,
 		indexes: []index{{"client_id", "(client_id)"}, {"subject", "(subject)"}, {"created_at", "(created_at)"}},
 	},

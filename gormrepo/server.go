@@ -31,6 +31,9 @@ func (s *Store) serverTx(ctx context.Context, fn func(c conn) error) error {
 	err := s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
 		began = true
 		err := s.commit(ctx, db, fn)
+		if unready(err) {
+			discard(db)
+		}
 		if err != nil && !answered(err) && ended(ctx) == nil && gone(db) {
 			return lostError{err}
 		}
@@ -83,7 +86,8 @@ type unknownOutcomeError struct{ error }
 
 func (e unknownOutcomeError) Unwrap() []error { return []error{repository.ErrUnknownOutcome, e.error} }
 
-// lostError is an error of a connection that broke before the COMMIT was sent.
+// lostError is an error after which the same may be begun anew, though it has no code that says so: most often of a
+// connection that broke before the COMMIT was sent.
 type lostError struct{ error }
 
 func (e lostError) Unwrap() error { return e.error }
@@ -106,8 +110,20 @@ func gone(db *gorm.DB) bool {
 func (s *Store) readServer(ctx context.Context, fn func(c conn) error) error {
 	const times = 10
 	n := 0
+	read := func(db *gorm.DB) error { return fn(conn{db: db, now: s.now(), tables: s.tables}) }
 	return s.again(ctx, func() error {
-		err := fn(conn{db: s.write.WithContext(ctx), now: s.now(), tables: s.tables})
+		var err error
+		if n == 0 {
+			err = read(s.write.WithContext(ctx))
+		} else {
+			err = s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
+				err := read(db.Session(&gorm.Session{NewDB: true, Context: ctx}))
+				if unready(err) {
+					discard(db)
+				}
+				return err
+			})
+		}
 		if stopped := ended(ctx); stopped != nil {
 			return stopped
 		}
@@ -154,7 +170,7 @@ func undone(err error) bool {
 		return true
 	}
 	switch mysqlNumber(err) {
-	case 1205, 1213, 1180, 1047: // lock wait timeout, deadlock, error during commit, node not ready
+	case 1205, 1213, 1047: // lock wait timeout, deadlock or another node of a Galera cluster was first, node not ready
 		return true
 	}
 	return false

@@ -21,6 +21,9 @@ type statements struct {
 	heldGrant string // grant, and locks it where there are row locks
 }
 
+// fences is what a fence writes beside the time.
+var fences = map[string]string{"mysql": "fences = fences + 1, "}
+
 func statementsOf(dialect string, t tables) statements {
 	s := statements{
 		insertClient: insert(t.clients, clientColumns),
@@ -33,7 +36,7 @@ func statementsOf(dialect string, t tables) statements {
 		code:   "SELECT " + codeColumns + " FROM " + t.codes + " WHERE digest = ?",
 		token:  "SELECT " + tokenColumns + " FROM " + t.tokens + " WHERE digest = ?",
 
-		fence: "UPDATE " + t.grants + " SET last_used_at = COALESCE(?, last_used_at)" +
+		fence: "UPDATE " + t.grants + " SET " + fences[dialect] + "last_used_at = COALESCE(?, last_used_at)" +
 			" WHERE id = ? AND client_id = ? AND subject = ? AND " + liveGrant,
 		consumeCode: "UPDATE " + t.codes + " SET consumed_at = ? WHERE digest = ? AND " + liveCode,
 		consumeToken: "UPDATE " + t.tokens + " SET consumed_at = ?, replay_sealed = ?, replay_expires_at = ?" +

@@ -73,6 +73,9 @@ var _ repository.Store = (*Store)(nil)
 // On SQLite, each call takes one connection of the pool and gives it back as it was; while it has it,
 // foreign keys are enforced and waits for locks end with ctx. For an in-memory database the pool must
 // be limited to one connection, or each connection has a database of its own.
+//
+// On a Galera cluster, the DSN of the handle must set wsrep_sync_wait=7, or a read on one node may miss what another
+// one has acknowledged, and interpolateParams=true, or an aborted transaction may go unnoticed: ErrInvalid if it does not.
 func New(db *gorm.DB, opts *Options) (*Store, error) {
 	if db == nil {
 		return nil, fmt.Errorf("gormrepo: new: %w: no *gorm.DB", repository.ErrInvalid)
@@ -82,7 +85,11 @@ func New(db *gorm.DB, opts *Options) (*Store, error) {
 		return nil, err
 	}
 	s.borrowed = true
-	return s.ready(context.Background(), opts)
+	ctx := context.Background()
+	if err := s.fitForCluster(ctx); err != nil {
+		return nil, s.wrap("new", err)
+	}
+	return s.ready(ctx, opts)
 }
 
 // Open returns a Store on handles that a driver package has set up, and brings the schema up to date

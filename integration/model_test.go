@@ -47,6 +47,7 @@ const (
 	missing  = "not found"
 	consumed = "consumed"
 	revoked  = "revoked"
+	failed   = "failed" // and nothing was done
 )
 
 // entity is what is known of one.
@@ -134,6 +135,8 @@ var model = (&porcupine.NondeterministicModel{
 		switch output.(string) {
 		case "":
 			return []any{state, after}
+		case failed:
+			return []any{state}
 		case result:
 			return []any{after}
 		}
@@ -212,6 +215,8 @@ func TestAWrongHistoryIsRefused(t *testing.T) {
 		{"the other half of a killed rotation", []event{
 			created, issued, call(5, 6, opRotate, 0, ""), call(7, 8, opGetToken, 0, done), call(9, 10, opGetToken, 1, done),
 		}, false},
+		{"a failed call that did not happen", []event{created, call(3, 4, opConsume, 0, failed), call(5, 6, opGetCode, 0, done)}, true},
+		{"a failed call that happened", []event{created, call(3, 4, opConsume, 0, failed), call(5, 6, opGetCode, 0, consumed)}, false},
 		{"half a killed rotation", []event{
 			created, issued, call(5, 0, opRotate, 0, ""), call(7, 8, opGetToken, 0, consumed), call(9, 10, opGetToken, 1, missing),
 		}, false},

@@ -19,8 +19,13 @@ const workers = 4
 // run starts the workers of one random run, on a database that exists. Those above together work alone.
 func run(t *testing.T, b backend, address string, together, first int, length time.Duration) []*process {
 	t.Helper()
+	return runAs(t, workerSpec{Backend: b.name, Address: address, First: first, Length: length}, together)
+}
+
+func runAs(t *testing.T, spec workerSpec, together int) []*process {
+	t.Helper()
 	dir := t.TempDir()
-	spec := workerSpec{Backend: b.name, Address: address, First: first, Length: length, Began: clock()}
+	spec.Began = clock()
 	var all []*process
 	for i := range workers {
 		spec.Worker, spec.Alone = i+1, i >= together

@@ -32,12 +32,17 @@ type server struct {
 	restart  string // the variable of a shell command that restarts the server
 }
 
-var servers = []server{
-	{"PostgreSQL", "OAUTHSTORE_TEST_POSTGRES_URL", postgres.Open, postgresgorm.Open, "DROP DATABASE %s WITH (FORCE)",
-		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' ORDER BY random() LIMIT 3", "OAUTHSTORE_TEST_POSTGRES_RESTART"},
-	{"MySQL", "OAUTHSTORE_TEST_MYSQL_URL", mysql.Open, func(u string) gorm.Dialector { return mysqlgorm.Open(nativeMySQL(u)) }, "DROP DATABASE %s",
-		"SELECT id FROM information_schema.processlist WHERE db = '%s' ORDER BY RAND() LIMIT 3", "OAUTHSTORE_TEST_MYSQL_RESTART"},
-}
+var (
+	postgreSQL = server{
+		"PostgreSQL", "OAUTHSTORE_TEST_POSTGRES_URL", postgres.Open, postgresgorm.Open, "DROP DATABASE %s WITH (FORCE)",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' ORDER BY random() LIMIT 3", "OAUTHSTORE_TEST_POSTGRES_RESTART",
+	}
+	mySQL = server{
+		"MySQL", "OAUTHSTORE_TEST_MYSQL_URL", mysql.Open, func(u string) gorm.Dialector { return mysqlgorm.Open(nativeMySQL(u)) }, "DROP DATABASE %s",
+		"SELECT id FROM information_schema.processlist WHERE db = '%s' ORDER BY RAND() LIMIT 3", "OAUTHSTORE_TEST_MYSQL_RESTART",
+	}
+	servers = []server{postgreSQL, mySQL}
+)
 
 // nativeMySQL turns a URL into what github.com/go-sql-driver/mysql reads.
 func nativeMySQL(address string) string {

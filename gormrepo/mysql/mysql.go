@@ -4,7 +4,9 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"strings"
@@ -25,6 +27,10 @@ type Options = serverdb.Options
 // of that driver. The tables are InnoDB's. It creates the schema on first use and brings an older one up to date;
 // several instances may open at once.
 //
+// On a Galera cluster, each connection sets wsrep_sync_wait=7, so that a read waits until its node has what another one
+// has acknowledged, and innodb_lock_wait_timeout=3. Parameters of the address go before that: wsrep_sync_wait=0 is
+// faster where all clients write to one node, and may miss what was just written where they do not.
+//
 // ctx ends the waits of Open, not the Store. An error never has the password. One that is
 // repository.ErrUnknownOutcome says that the connection was lost while the server committed.
 func Open(ctx context.Context, address string, opts *Options) (*gormrepo.Store, error) {
@@ -32,19 +38,54 @@ func Open(ctx context.Context, address string, opts *Options) (*gormrepo.Store, 
 	if err != nil {
 		return nil, fmt.Errorf("mysql: open: %w", serverdb.ErrURL) // err may quote the address
 	}
-	config.ClientFoundRows = true // rows that an update matched, as everywhere else
-	config.InterpolateParams = true
+	config.ClientFoundRows = true      // rows that an update matched, as everywhere else
+	config.InterpolateParams = true    // one round trip, and on Galera no abort goes unnoticed
 	config.Logger = &mysql.NopLogger{} // what it would log is returned
 	if config.Timeout == 0 {
 		config.Timeout = 10 * time.Second
+	}
+	where := fmt.Sprintf("%s@%s/%s", config.User, config.Addr, config.DBName)
+	if err := joinCluster(ctx, config); err != nil {
+		return nil, fmt.Errorf("mysql: open %s: %w", where, err)
 	}
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, fmt.Errorf("mysql: open: %w", serverdb.ErrURL)
 	}
 	pool := sql.OpenDB(connector)
-	where := fmt.Sprintf("%s@%s/%s", config.User, config.Addr, config.DBName)
 	return serverdb.Open(ctx, "mysql", where, pool, gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true}), opts)
+}
+
+// ofCluster are the variables that each connection to a node of a Galera cluster sets, unless the address does.
+var ofCluster = map[string]string{
+	"wsrep_sync_wait": "7", // before reads, updates and deletions, insertions
+
+	// Row locks last as long as a commit. A node that gives its data to another one stands still until nobody waits
+	// for one, which would be 50 seconds.
+	"innodb_lock_wait_timeout": "3",
+}
+
+// joinCluster adds those variables to config if the server is a node of a Galera cluster.
+func joinCluster(ctx context.Context, config *mysql.Config) error {
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return serverdb.ErrURL
+	}
+	pool := sql.OpenDB(connector)
+	defer pool.Close() //nolint:errcheck // nothing is left to be done with it
+	var node bool
+	err = pool.QueryRowContext(ctx, "SELECT @@wsrep_on").Scan(&node)
+	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
+		const unready = 1047
+		node, err = answer.Number == unready, nil // else there is no such variable
+	}
+	if err != nil || !node {
+		return err
+	}
+	parameters := maps.Clone(ofCluster)
+	maps.Copy(parameters, config.Params)
+	config.Params = parameters
+	return nil
 }
 
 // parse reads both forms of an address.
