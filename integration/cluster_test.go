@@ -139,6 +139,7 @@ func (c *cluster) start(t testing.TB, i int, more ...string) {
 		"--no-defaults", "--user=" + name, "--datadir=" + n.dir, "--socket=" + n.dir + ".sock",
 		"--bind-address=127.0.0.1", "--port=" + port, "--max-connections=500",
 		"--binlog-format=ROW", "--innodb-autoinc-lock-mode=2", "--innodb-flush-log-at-trx-commit=2",
+		"--innodb-lock-wait-timeout=3", // for the thread that applies what other nodes wrote: see the README
 		"--wsrep-on=ON", "--wsrep-provider=" + c.provider, "--wsrep-cluster-address=gcomm://" + strings.Join(groups, ","),
 		"--wsrep-node-name=" + filepath.Base(n.dir), "--wsrep-node-address=" + n.group, "--wsrep-node-incoming-address=" + n.port,
 		"--wsrep-sst-method=rsync", "--wsrep-sst-receive-address=" + n.sst,

@@ -148,9 +148,8 @@ func ctxOfMethod(t *testing.T, f *fixture) {
 	f.wantIs(t, nil, aClient("-other"))
 }
 
-// during calls fn while a transaction, that has done write, waits to be committed.
-func (f *fixture) during(t *testing.T, write func(tx repository.Repositories) error, fn func()) {
-	t.Helper()
+// during calls fn while a transaction, that has done write, waits to be committed, and returns what came of it.
+func (f *fixture) during(write func(tx repository.Repositories) error, fn func()) error {
 	var once sync.Once
 	written, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -168,7 +167,7 @@ func (f *fixture) during(t *testing.T, write func(tx repository.Repositories) er
 	<-written
 	fn()
 	close(release)
-	must(t, <-done)
+	return <-done
 }
 
 // briefly calls fn with a ctx that ends soon.
@@ -189,7 +188,7 @@ func ctxWaiting(t *testing.T, f *fixture) {
 		_, err := tx.Grants().Revoke(f.ctx, repository.GrantFilter{ID: g.ID}, domain.ByUser)
 		return err
 	}
-	f.during(t, revoke, func() {
+	must(t, f.during(revoke, func() {
 		errs = []error{
 			f.briefly(func(ctx context.Context) error { return f.Tokens().Create(ctx, late[0]) }),
 			f.briefly(func(ctx context.Context) error {
@@ -200,7 +199,7 @@ func ctxWaiting(t *testing.T, f *fixture) {
 				return f.InTx(ctx, func(tx repository.Repositories) error { return tx.Tokens().Create(ctx, late[2]) })
 			}),
 		}
-	})
+	}))
 	for i, err := range errs {
 		switch {
 		case err == nil:
@@ -217,7 +216,7 @@ func ctxWaiting(t *testing.T, f *fixture) {
 func txInvisible(t *testing.T, f *fixture) {
 	w := f.putWorld(t)
 	var errs []error
-	f.during(t, func(tx repository.Repositories) error { return w.writeAll(f.ctx, tx) }, func() {
+	must(t, f.during(func(tx repository.Repositories) error { return w.writeAll(f.ctx, tx) }, func() {
 		for _, entity := range append(w.arrivals(), w.grant, w.code) {
 			errs = append(errs, f.briefly(func(ctx context.Context) error {
 				g := *f
@@ -226,7 +225,7 @@ func txInvisible(t *testing.T, f *fixture) {
 				return err
 			}))
 		}
-	})
+	}))
 	for i, err := range errs {
 		if errors.Is(err, context.DeadlineExceeded) {
 			continue // a store may let readers wait
