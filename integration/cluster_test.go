@@ -37,6 +37,9 @@ type node struct {
 	ended                        chan error
 }
 
+// sharedTemp is where the user that the servers run as can write, whoever runs the tests.
+const sharedTemp = "/tmp"
+
 // startCluster returns a cluster whose nodes all take part, or skips the test if Galera is not named.
 func startCluster(t testing.TB) *cluster {
 	t.Helper()
@@ -45,7 +48,7 @@ func startCluster(t testing.TB) *cluster {
 	if c.provider == "" {
 		t.Skipf("%s does not name Galera's library: no cluster to test on", variable)
 	}
-	dir, err := os.MkdirTemp("", "galera") //nolint:usetesting // the path of a socket may not be long
+	dir, err := os.MkdirTemp(sharedTemp, "galera") //nolint:usetesting // the path of a socket may not be long
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +62,7 @@ func startCluster(t testing.TB) *cluster {
 	install := exec.CommandContext(t.Context(), "mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
 		"--user="+name, "--datadir="+c.nodes[0].dir)
 	mkdir(t, c.nodes[0].dir)
+	install.Env = append(os.Environ(), "TMPDIR="+sharedTemp)
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
 	}
@@ -146,6 +150,7 @@ func (c *cluster) start(t testing.TB, i int, more ...string) {
 		// A node that gives its data to another one stands still meanwhile: reads wait longer than the usual 30 s.
 		"--wsrep-provider-options=gmcast.listen_addr=tcp://" + n.group + ";ist.recv_addr=" + n.increments + ";repl.causal_read_timeout=PT3M",
 	}, more...)...)
+	n.cmd.Env = append(os.Environ(), "TMPDIR="+sharedTemp)
 	n.cmd.Stdout, n.cmd.Stderr = log, log
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
