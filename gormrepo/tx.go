@@ -101,17 +101,17 @@ func (s *Store) transaction(ctx context.Context, what call) error {
 
 // InTx implements repository.Store.
 func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) error) error {
-	var refused, lost error
+	var refused error
 	err := s.inTx(ctx, func(c conn) error {
 		t := &tx{Store: s, conn: c}
 		defer func() { t.done = true }()
 		refused = fn(t)
-		if lost = t.lost; lost != nil && !retryable(refused) {
-			return lost // fn may have passed over it
+		if t.lost != nil && (refused == nil || retryable(t.lost) && !retryable(refused)) {
+			return t.lost // fn has passed over it
 		}
 		return refused
 	})
-	if err != nil && refused != nil && (errors.Is(err, refused) || lost != nil) {
+	if err != nil && refused != nil && errors.Is(err, refused) {
 		return refused // as it is, whatever has been put around it
 	}
 	return s.wrap("transaction", err)

@@ -8,9 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
-
 	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/gormrepo"
 	"github.com/oauthstore/oauthstore/gormrepo/mysql"
@@ -32,7 +29,7 @@ func TestAGaleraClusterConforms(t *testing.T) {
 		})
 	})
 	t.Run("through the application's own gorm.DB", func(t *testing.T) {
-		db := handle(t, c.database(t)+"?wsrep_sync_wait=7&interpolateParams=true")
+		db := mySQL.handle(t, c.database(t)+"?wsrep_sync_wait=7&interpolateParams=true")
 		repotest.Run(t, func(t *testing.T, opt repotest.Options) repository.Store {
 			store, err := gormrepo.New(db, &gormrepo.Options{Now: opt.Now, TablePrefix: prefix()})
 			if err != nil {
@@ -43,7 +40,7 @@ func TestAGaleraClusterConforms(t *testing.T) {
 	})
 	t.Run("a handle that is not set up for a cluster is refused", func(t *testing.T) {
 		for _, parameters := range []string{"", "?wsrep_sync_wait=7", "?wsrep_sync_wait=1&interpolateParams=true"} {
-			_, err := gormrepo.New(handle(t, c.database(t)+parameters), nil)
+			_, err := gormrepo.New(mySQL.handle(t, c.database(t)+parameters), nil)
 			if !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), "wsrep_sync_wait=7") {
 				t.Errorf("%q: got %v", parameters, err)
 			}
@@ -62,22 +59,6 @@ func TestAGaleraClusterConforms(t *testing.T) {
 		}
 		opened(t, mySQL.backend(), c.database(t), func(store repository.Store) { raceWithRevoke(t, store, races) })
 	})
-}
-
-// handle returns a pool as an application may have it.
-func handle(t *testing.T, address string) *gorm.DB {
-	t.Helper()
-	db, err := gorm.Open(mySQL.plain(address), &gorm.Config{Logger: logger.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool, err := db.DB()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = pool.Close() })
-	pool.SetMaxOpenConns(20)
-	return db
 }
 
 // seenAtOnce writes on one node and reads on the next.

@@ -102,16 +102,7 @@ func TestServersConform(t *testing.T) {
 			})
 		})
 		t.Run(s.name+" through the application's own gorm.DB", func(t *testing.T) {
-			db, err := gorm.Open(s.plain(s.database(t)), &gorm.Config{Logger: logger.Discard})
-			if err != nil {
-				t.Fatal(err)
-			}
-			pool, err := db.DB()
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = pool.Close() })
-			pool.SetMaxOpenConns(20)
+			db := s.handle(t, s.database(t))
 			repotest.Run(t, func(t *testing.T, opt repotest.Options) repository.Store {
 				store, err := gormrepo.New(db, &gormrepo.Options{Now: opt.Now, TablePrefix: prefix()})
 				if err != nil {
@@ -121,6 +112,22 @@ func TestServersConform(t *testing.T) {
 			})
 		})
 	}
+}
+
+// handle returns a pool as an application may have it.
+func (s server) handle(t *testing.T, address string) *gorm.DB {
+	t.Helper()
+	db, err := gorm.Open(s.plain(address), &gorm.Config{Logger: logger.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := db.DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pool.Close() })
+	pool.SetMaxOpenConns(20)
+	return db
 }
 
 // prefix makes tables of one's own in a database that tests share.
