@@ -90,6 +90,7 @@ func work(text string) error {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
+	left := noted()
 	ctx := context.Background()
 	store, err := b.open(ctx, spec.Address)
 	if err != nil {
@@ -100,7 +101,10 @@ func work(text string) error {
 	} else {
 		err = spec.play(ctx, store)
 	}
-	return errors.Join(err, store.Close())
+	if err := errors.Join(err, store.Close()); err != nil {
+		return err
+	}
+	return left()
 }
 
 // play makes random calls until the run is over, on families that every worker plays with at the time.

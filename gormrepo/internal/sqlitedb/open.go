@@ -230,10 +230,15 @@ func (h *handles) gorm(pool gorm.ConnPool) (*gorm.DB, error) {
 		SkipDefaultTransaction: true,
 		PrepareStmt:            true,
 		PrepareStmtMaxSize:     256, // lists of values make a statement for each length
+		PrepareStmtTTL:         forever,
 		DisableAutomaticPing:   true,
 		Logger:                 logger.Discard, // the Store brings its own
 	})
 }
+
+// forever is, as a time to live, what GORM's statement cache takes for no end. Any other starts a goroutine that
+// nothing ends, and after it a statement may be closed while somebody is about to run it.
+const forever = 10 * 365 * 24 * time.Hour
 
 // locked runs fn while no other process that uses this package writes.
 func (h *handles) locked(ctx context.Context, fn func(ctx context.Context) error) error {
