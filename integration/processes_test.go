@@ -3,6 +3,7 @@ package integration_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -228,10 +229,13 @@ func TestAProcessThatIsKilledLosesNothingThatWasAcknowledged(t *testing.T) {
 	}
 }
 
-// killSome kills workers at random moments, with SIGKILL: all at once, or one after the other, while those that
-// are left work on.
+// killSome kills workers at random moments after they have begun, with SIGKILL: all at once, or one after the other,
+// while those that are left work on.
 func killSome(t *testing.T, all []*process, atOnce bool) {
 	t.Helper()
+	for _, p := range all {
+		awaitHistory(t, p)
+	}
 	for i, p := range all {
 		if i == 0 {
 			within(t, 100*time.Millisecond+rand.N(150*time.Millisecond))
@@ -247,6 +251,18 @@ func killSome(t *testing.T, all []*process, atOnce bool) {
 			t.Error("a worker ended before it was killed")
 		}
 	}
+}
+
+// awaitHistory returns when the worker has made a call.
+func awaitHistory(t *testing.T, p *process) {
+	t.Helper()
+	for range 3000 {
+		if info, err := os.Stat(p.spec.History); err == nil && info.Size() > 0 {
+			return
+		}
+		within(t, 10*time.Millisecond)
+	}
+	t.Fatal("a worker makes no calls")
 }
 
 // within lets the other processes work for d.
