@@ -266,7 +266,7 @@ func awaitHistory(t *testing.T, p *process) {
 }
 
 // within lets the other processes work for d.
-func within(t *testing.T, d time.Duration) {
+func within(t testing.TB, d time.Duration) {
 	t.Helper()
 	select {
 	case <-time.After(d):
