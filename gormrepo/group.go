@@ -202,7 +202,7 @@ func (s *Store) join(ctx context.Context, c *call, b *batch) error {
 }
 
 // run makes the call, and undoes what it has changed if it fails, panics or ends its goroutine: by its savepoint, or
-// else with the whole batch.
+// else with the whole batch. If ctx ends meanwhile, a call with a savepoint is undone, and any other is done.
 func (b *batch) run(ctx context.Context, c *call, db conn) error {
 	defer func() { b.ran <- struct{}{} }()
 	if err := ended(ctx); err != nil {
@@ -229,10 +229,10 @@ func (b *batch) run(ctx context.Context, c *call, db conn) error {
 		b.broken = b.broken || undoesAll(err)
 		return err
 	}
-	if err := ended(ctx); err != nil {
-		return err
-	}
 	if c.savepoint {
+		if err := ended(ctx); err != nil {
+			return err
+		}
 		if _, err := db.exec("RELEASE SAVEPOINT joined"); err != nil {
 			return err
 		}

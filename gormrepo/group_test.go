@@ -40,15 +40,22 @@ func (g *gate) lock(context.Context) (func(), error) {
 // commits counts the transactions that were committed, from the log of the statements.
 type commits struct {
 	slog.Handler
-	n atomic.Int64
+	n   atomic.Int64
+	ran func(statement string) // nil, or called after each
 }
 
 func (c *commits) Enabled(context.Context, slog.Level) bool { return true }
 
 func (c *commits) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "sql" && strings.HasPrefix(a.Value.String(), "COMMIT") {
+		if a.Key != "sql" {
+			return true
+		}
+		if strings.HasPrefix(a.Value.String(), "COMMIT") {
 			c.n.Add(1)
+		}
+		if c.ran != nil {
+			c.ran(a.Value.String())
 		}
 		return true
 	})
@@ -180,6 +187,103 @@ func badCalls(t *testing.T, store repository.Store) []func() {
 		},
 	}
 }
+
+// TestACallWhoseContextEndsInABatchSaysWhatItDid ends the ctx of a call that has joined, right after its statement.
+func TestACallWhoseContextEndsInABatchSaysWhatItDid(t *testing.T) {
+	code := domain.AuthorizationCode{Digest: domain.DigestOf("code"), GrantID: "g", ClientID: "c", ExpiresAt: time.Now().Add(time.Hour)}
+	token := domain.Token{Digest: domain.DigestOf("token"), Kind: domain.RefreshToken, GrantID: "g", ClientID: "c"}
+	next := domain.Token{Digest: domain.DigestOf("next"), Kind: domain.RefreshToken, GrantID: "g", ClientID: "c"}
+	tests := []struct {
+		statement string // what it begins with, quotes left out
+		call      func(ctx context.Context, store repository.Store) error
+		done      func(ctx context.Context, store repository.Store) bool
+	}{
+		{
+			"INSERT INTO oauth_clients",
+			func(ctx context.Context, store repository.Store) error {
+				return store.Clients().Create(ctx, newClient("new"))
+			},
+			func(ctx context.Context, store repository.Store) bool { return has(store.Clients().Get(ctx, "new")) },
+		},
+		{
+			"DELETE FROM oauth_clients",
+			func(ctx context.Context, store repository.Store) error { return store.Clients().Delete(ctx, "c") },
+			func(ctx context.Context, store repository.Store) bool { return !has(store.Clients().Get(ctx, "c")) },
+		},
+		{
+			"UPDATE oauth_authorization_codes",
+			func(ctx context.Context, store repository.Store) error {
+				_, err := store.AuthorizationCodes().Consume(ctx, code.Digest)
+				return err
+			},
+			func(ctx context.Context, store repository.Store) bool {
+				return !has(store.AuthorizationCodes().Get(ctx, code.Digest))
+			},
+		},
+		{
+			"UPDATE oauth_grants",
+			func(ctx context.Context, store repository.Store) error {
+				_, err := store.Grants().Revoke(ctx, repository.GrantFilter{ID: "g"}, domain.ByUser)
+				return err
+			},
+			func(ctx context.Context, store repository.Store) bool { return !has(store.Grants().Get(ctx, "g")) },
+		},
+		{
+			"INSERT INTO oauth_tokens",
+			func(ctx context.Context, store repository.Store) error {
+				_, err := store.Tokens().Rotate(ctx, token.Digest, domain.Replay{}, next)
+				return err
+			},
+			func(ctx context.Context, store repository.Store) bool {
+				return has(store.Tokens().Get(ctx, next.Digest))
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.statement, func(t *testing.T) {
+			store, _, g, log := groupStore(t)
+			if err := errors.Join(
+				store.Clients().Create(t.Context(), newClient("c")),
+				store.Grants().Create(t.Context(), domain.Grant{ID: "g", ClientID: "c"}),
+				store.AuthorizationCodes().Create(t.Context(), code),
+				store.Tokens().Create(t.Context(), token),
+			); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-g.asking:
+			default:
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			ran := false
+			log.ran = func(statement string) {
+				if strings.HasPrefix(strings.ReplaceAll(statement, "`", ""), tt.statement) {
+					ran = true
+					cancel()
+				}
+			}
+			var err error
+			g.together(
+				func() {
+					if _, err := store.Grants().Revoke(t.Context(), repository.GrantFilter{ID: "none"}, domain.ByUser); err != nil {
+						t.Error(err)
+					}
+				},
+				func() { err = tt.call(ctx, store) },
+			)
+			if !ran {
+				t.Fatal("its statement has not run")
+			}
+			if done := tt.done(t.Context(), store); done != (err == nil) {
+				t.Errorf("done: %v, and it said %v", done, err)
+			}
+		})
+	}
+}
+
+// has reports whether an entity came back alive.
+func has[T any](_ T, err error) bool { return err == nil }
 
 func TestACallThatFailsPanicsOrEndsItsGoroutineHurtsNoOtherInTheBatch(t *testing.T) {
 	for lead := range badCalls(t, nil) {
