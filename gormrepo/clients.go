@@ -67,6 +67,9 @@ func (r clients) Update(ctx context.Context, c domain.Client) (domain.Client, er
 
 func (r clients) Delete(ctx context.Context, id string) error {
 	return r.wrap("delete client", r.writing(ctx, func(conn conn) error {
+		if !isText(id) {
+			return repository.ErrNotFound
+		}
 		deleted := conn.clients().Where("id = ?", id).Delete(nil)
 		if deleted.Error == nil && deleted.RowsAffected == 0 {
 			return repository.ErrNotFound
@@ -81,9 +84,13 @@ func (r clients) List(ctx context.Context, page repository.Page) ([]domain.Clien
 	if err != nil {
 		return nil, r.wrap(op, err)
 	}
+	after, err := page.AfterID()
+	if err != nil {
+		return nil, r.wrap(op, err)
+	}
 	var rows []clientRow
 	if err := r.reading(ctx, func(conn conn) error {
-		return conn.clients().Where("id > ?", page.After).Order("id").Limit(size).Find(&rows).Error
+		return conn.clients().Where("id > ?", after).Order("id").Limit(size).Find(&rows).Error
 	}); err != nil {
 		return nil, r.wrap(op, err)
 	}
@@ -92,6 +99,9 @@ func (r clients) List(ctx context.Context, page repository.Page) ([]domain.Clien
 }
 
 func (c conn) client(id string) (domain.Client, error) {
+	if !isText(id) {
+		return domain.Client{}, repository.ErrNotFound
+	}
 	var row clientRow
 	if err := c.one(row.fields(), c.tables.texts.client, id); err != nil {
 		return domain.Client{}, err

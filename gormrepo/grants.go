@@ -45,9 +45,13 @@ func (r grants) List(ctx context.Context, f repository.GrantFilter, page reposit
 	if err != nil {
 		return nil, r.wrap(op, err)
 	}
+	after, err := page.AfterID()
+	if err != nil {
+		return nil, r.wrap(op, err)
+	}
 	var rows []grantRow
 	if err := r.reading(ctx, func(c conn) error {
-		return c.grantsBy(f).Where("id > ?", page.After).Order("id").Limit(size).Find(&rows).Error
+		return c.grantsBy(f).Where("id > ?", after).Order("id").Limit(size).Find(&rows).Error
 	}); err != nil {
 		return nil, r.wrap(op, err)
 	}
@@ -160,6 +164,9 @@ func (c conn) grantsBy(f repository.GrantFilter) *gorm.DB {
 func (c conn) grant(id string) (domain.Grant, error) { return c.grantBy(c.tables.texts.grant, id) }
 
 func (c conn) grantBy(text, id string) (domain.Grant, error) {
+	if !isText(id) {
+		return domain.Grant{}, repository.ErrNotFound
+	}
 	var row grantRow
 	if err := c.one(row.fields(), text, id); err != nil {
 		return domain.Grant{}, err

@@ -2,7 +2,9 @@ package gormrepo
 
 import (
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -40,6 +42,10 @@ func equal(q *gorm.DB, column, value string) *gorm.DB {
 	}
 	return q.Where(column+" = ?", value)
 }
+
+// isText reports whether an ID can be stored. PostgreSQL refuses to compare with one that can't, and would spoil the
+// transaction.
+func isText(id string) bool { return utf8.ValidString(id) && !strings.ContainsRune(id, 0) }
 
 // unlocked leaves out the rows that somebody else works on, where the database has row locks: instances that clean up
 // at once take different ones, and do not wait for the traffic.

@@ -109,10 +109,14 @@ func (r clients) List(ctx context.Context, page repository.Page) (_ []domain.Cli
 	if err != nil {
 		return nil, err
 	}
+	after, err := page.AfterID()
+	if err != nil {
+		return nil, err
+	}
 	if err := r.beginRead(ctx); err != nil {
 		return nil, err
 	}
-	rows := firstOf(size, r.clientsAfter(page.After), func(a, b *domain.Client) int {
+	rows := firstOf(size, r.clientsAfter(after), func(a, b *domain.Client) int {
 		return strings.Compare(a.ID, b.ID)
 	})
 	r.endRead()

@@ -66,7 +66,11 @@ func (r grants) List(ctx context.Context, f repository.GrantFilter, page reposit
 	if err != nil {
 		return nil, err
 	}
-	rows, err := r.find(ctx, f, page.After, size)
+	after, err := page.AfterID()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.find(ctx, f, after, size)
 	if err != nil {
 		return nil, err
 	}

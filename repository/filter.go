@@ -1,8 +1,11 @@
 package repository
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/oauthstore/oauthstore/domain"
 )
@@ -30,6 +33,17 @@ func (p Page) Size() (int, error) {
 		return 0, fmt.Errorf("%w: page limit is %d, not 0..%d", ErrInvalid, p.Limit, MaxPageLimit)
 	}
 	return p.Limit, nil
+}
+
+// AfterID returns After as the ID of a client or grant, or ErrInvalid for what no ID can be.
+func (p Page) AfterID() (string, error) { return p.After, checkText("page cursor", p.After) }
+
+// checkText returns ErrInvalid for what is no text, which some databases refuse to compare with.
+func checkText(field, text string) error {
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return fmt.Errorf("%w: %s is not UTF-8 without NUL", ErrInvalid, field)
+	}
+	return nil
 }
 
 // AfterDigest returns After as a digest, zero if it is empty, or ErrInvalid.
@@ -73,8 +87,10 @@ type GrantFilter struct {
 	State    State
 }
 
-// Validate returns nil or ErrInvalid.
-func (f GrantFilter) Validate() error { return f.State.validate() }
+// Validate returns nil or ErrInvalid: for a State that is none, and for an ID, ClientID or Subject that no grant can have.
+func (f GrantFilter) Validate() error {
+	return cmp.Or(checkText("ID", f.ID), checkText("ClientID", f.ClientID), checkText("Subject", f.Subject), f.State.validate())
+}
 
 // ValidateRevoke is Validate for Grants.Revoke, which wants ID, ClientID or Subject, and a reason.
 func (f GrantFilter) ValidateRevoke(why domain.Reason) error {
@@ -104,13 +120,15 @@ type TokenFilter struct {
 	State    State
 }
 
-// Validate returns nil or ErrInvalid.
+// Validate returns nil or ErrInvalid: for a Kind or State that is none, and for a GrantID, ClientID or Subject that no token
+// can have.
 func (f TokenFilter) Validate() error {
 	switch f.Kind {
 	case "", domain.AccessToken, domain.RefreshToken:
-		return f.State.validate()
+	default:
+		return fmt.Errorf("%w: kind is not access_token or refresh_token", ErrInvalid)
 	}
-	return fmt.Errorf("%w: kind is not access_token or refresh_token", ErrInvalid)
+	return cmp.Or(checkText("GrantID", f.GrantID), checkText("ClientID", f.ClientID), checkText("Subject", f.Subject), f.State.validate())
 }
 
 // Matches reports whether f selects t at now.

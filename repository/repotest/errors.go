@@ -25,6 +25,7 @@ func limitChecks() []check {
 		{"a grant that breaks a limit is invalid, by field, and not stored", invalidGrant},
 		{"a code that breaks a limit is invalid, by field, and not stored", invalidCode},
 		{"a token that breaks a limit is invalid, by field, and not stored", invalidToken},
+		{"nothing is found by an ID that is no text, and a filter or cursor with one is invalid", invalidText},
 	}
 }
 
@@ -116,6 +117,44 @@ func wantBreaches[E any](t *testing.T, f *fixture, good E, breaches []breach[E],
 		}
 	}
 	must(t, putOne(f.ctx, f, good))
+}
+
+// invalidText asks for what no entity can be called, and inside a transaction, which goes on.
+func invalidText(t *testing.T, f *fixture) {
+	c, g := f.family(t)
+	ask := func(r repository.Repositories, text string) {
+		_, err := r.Clients().Get(f.ctx, text)
+		wantError(t, err, repository.ErrNotFound)
+		wantError(t, r.Clients().Delete(f.ctx, text), repository.ErrNotFound)
+		_, err = r.Grants().Get(f.ctx, text)
+		wantError(t, err, repository.ErrNotFound)
+		_, err = r.Clients().List(f.ctx, repository.Page{After: text})
+		wantInvalid(t, err, "cursor")
+		_, err = r.Grants().List(f.ctx, repository.GrantFilter{}, repository.Page{After: text})
+		wantInvalid(t, err, "cursor")
+		for field, filter := range map[string]repository.GrantFilter{
+			"ID": {ID: text}, "ClientID": {ID: g.ID, ClientID: text}, "Subject": {ID: g.ID, Subject: text},
+		} {
+			_, err = r.Grants().List(f.ctx, filter, repository.Page{})
+			wantInvalid(t, err, field)
+			_, err = r.Grants().Revoke(f.ctx, filter, domain.ByUser)
+			wantInvalid(t, err, field)
+		}
+		for field, filter := range map[string]repository.TokenFilter{
+			"GrantID": {GrantID: text}, "ClientID": {ClientID: text}, "Subject": {Subject: text},
+		} {
+			_, err = r.Tokens().List(f.ctx, filter, repository.Page{})
+			wantInvalid(t, err, field)
+		}
+	}
+	for _, text := range []string{canary + "\x00", canary + "\xff"} {
+		ask(f, text)
+		must(t, f.InTx(f.ctx, func(tx repository.Repositories) error {
+			ask(tx, text)
+			return tx.Clients().Create(f.ctx, aClient("-after"+domain.DigestOf(text).String()))
+		}))
+	}
+	f.wantIs(t, nil, c, g)
 }
 
 func clientBreaches() []breach[domain.Client] {

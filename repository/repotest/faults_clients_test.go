@@ -3,8 +3,10 @@ package repotest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/repository"
@@ -17,6 +19,7 @@ func clientFaults() []fault {
 	return []fault{
 		on("client IDs ignore case", func(_ env, c repository.Clients) repository.Clients { return foldedIDs{c} }),
 		on("not found is not wrapped", func(_ env, c repository.Clients) repository.Clients { return bareNotFound{c} }),
+		on("an ID that is no text is an error of its own", func(_ env, c repository.Clients) repository.Clients { return textsOnly{c} }),
 		on("Update does not look at the version", func(_ env, c repository.Clients) repository.Clients { return lastWins{c} }),
 		on("unknown metadata is dropped", func(_ env, c repository.Clients) repository.Clients { return knownOnly{c} }),
 		on("a page of clients loses its last row", func(_ env, c repository.Clients) repository.Clients { return lossyPages{c} }),
@@ -38,6 +41,15 @@ func (f foldedIDs) Create(ctx context.Context, c domain.Client) error {
 
 func (f foldedIDs) Get(ctx context.Context, id string) (domain.Client, error) {
 	return f.Clients.Get(ctx, strings.ToLower(id))
+}
+
+type textsOnly struct{ repository.Clients }
+
+func (f textsOnly) Get(ctx context.Context, id string) (domain.Client, error) {
+	if !utf8.ValidString(id) || strings.Contains(id, "\x00") {
+		return domain.Client{}, fmt.Errorf("faulty: get client: %w", repository.ErrInvalid)
+	}
+	return f.Clients.Get(ctx, id)
 }
 
 type bareNotFound struct{ repository.Clients }

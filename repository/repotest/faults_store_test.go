@@ -18,6 +18,7 @@ func storeFaults() []fault {
 		on("InTx wraps the function's error", func(_ env, s repository.Store) repository.Store { return wraps{s} }),
 		on("ctx is ignored", func(_ env, s repository.Store) repository.Store { return ignoresCtx{s} }),
 		on("Close is ignored", func(_ env, s repository.Store) repository.Store { return neverCloses{s} }),
+		on("Close does not wait", func(_ env, s repository.Store) repository.Store { return hasty{s} }),
 		on("Stats counts dead ones as live", func(_ env, s repository.Store) repository.Store { return miscounts{s} }),
 		on("there is no transaction", func(_ env, s repository.Store) repository.Store { return noTx{s} }),
 	}
@@ -74,6 +75,13 @@ func (f ignoresCtx) InTx(ctx context.Context, fn func(tx repository.Repositories
 type neverCloses struct{ repository.Store }
 
 func (neverCloses) Close() error { return nil }
+
+type hasty struct{ repository.Store }
+
+func (f hasty) Close() error {
+	go func() { _ = f.Store.Close() }()
+	return nil
+}
 
 type miscounts struct{ repository.Store }
 

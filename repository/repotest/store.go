@@ -80,12 +80,14 @@ func storeClosed(t *testing.T, f *fixture) {
 
 // storeClosesAfter checks that Close waits for a transaction under way, which goes on to its end.
 func storeClosesAfter(t *testing.T, f *fixture) {
-	var finished bool
+	var finished, before bool
 	closed, calling := make(chan error, 1), make(chan struct{})
 	err := f.InTx(f.ctx, func(tx repository.Repositories) error {
 		go func() {
 			close(calling)
-			closed <- f.Close()
+			err := f.Close()
+			before = finished
+			closed <- err
 		}()
 		<-calling
 		for range 100 {
@@ -97,5 +99,5 @@ func storeClosesAfter(t *testing.T, f *fixture) {
 	})
 	must(t, err)
 	must(t, <-closed)
-	want(t, finished, true)
+	want(t, before, true)
 }
