@@ -43,6 +43,9 @@ func (r Response) MarshalJSON() ([]byte, error) {
 		return text, err
 	}
 	all := maps.Clone(r.Extra)
+	for _, own := range []string{"access_token", "token_type", "refresh_token", "scope", "expires_in"} {
+		delete(all, own) // also where it is left out of the above
+	}
 	if err := json.Unmarshal(text, &all); err != nil {
 		return nil, err
 	}

@@ -99,7 +99,7 @@ func TestAResponseIsWrittenAsRFC6749AndNeverPrinted(t *testing.T) {
 		{func() { r.ExpiresIn = 60 }, `{"access_token":"at-raw","token_type":"Bearer","expires_in":60}`},
 		{func() { r.ExpiresIn, r.ExpiresAt = 0, time.Unix(1, 0) }, `{"access_token":"at-raw","token_type":"Bearer","expires_in":0}`},
 		{func() {
-			r.Extra = map[string]json.RawMessage{"id_token": json.RawMessage(`"i"`), "token_type": json.RawMessage(`"mac"`)}
+			r.Extra = map[string]json.RawMessage{"id_token": json.RawMessage(`"i"`), "token_type": json.RawMessage(`"mac"`), "scope": json.RawMessage(`"all"`)}
 		}, `{"access_token":"at-raw","expires_in":0,"id_token":"i","token_type":"Bearer"}`},
 	} {
 		c.change()
