@@ -28,7 +28,9 @@ func Example() {
 	mux := routes(store, flow.New(store, &flow.Options{Grace: cfg.RefreshGrace}))
 
 	token := domain.NewSecret()
-	_ = store.Clients().Create(ctx, domain.Client{ID: "editor", Kind: domain.Preregistered})
+	_ = store.Clients().Create(ctx, domain.Client{
+		ID: "editor", Kind: domain.Preregistered, Metadata: domain.ClientMetadata{TokenEndpointAuthMethod: "none"},
+	})
 	_ = store.Grants().Create(ctx, domain.Grant{ID: "g1", ClientID: "editor", Subject: "ada"})
 	_ = store.Tokens().Create(ctx, domain.Token{
 		Digest: domain.DigestOf(token), Kind: domain.AccessToken, GrantID: "g1", ClientID: "editor", Subject: "ada",

@@ -15,27 +15,32 @@ import (
 func routes(store repository.Store, oauth *flow.Flow) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /revoke", func(w http.ResponseWriter, r *http.Request) {
-		client, err := store.Clients().Get(r.Context(), r.FormValue("client_id"))
-		confidential := err == nil && len(client.Secrets) > 0
+		id, secret, basic := r.BasicAuth()
+		if !basic {
+			id, secret = r.PostFormValue("client_id"), r.PostFormValue("client_secret")
+		}
+		client, err := store.Clients().Get(r.Context(), id)
+		public := client.Metadata.TokenEndpointAuthMethod == "none"
 		switch {
-		case errors.Is(err, repository.ErrNotFound),
-			confidential && !client.Authenticate(r.FormValue("client_secret"), time.Now()):
+		case errors.Is(err, repository.ErrNotFound), err == nil && !public && !client.Authenticate(secret, time.Now()):
+			w.Header().Set("WWW-Authenticate", "Basic")
 			http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
 			return
 		case err == nil:
-			err = oauth.Revoke(r.Context(), client.ID, r.FormValue("token"))
+			err = oauth.Revoke(r.Context(), client.ID, r.PostFormValue("token"))
 		}
 		if err != nil {
 			http.Error(w, `{"error":"temporarily_unavailable"}`, http.StatusServiceUnavailable)
 		}
 	})
 	mux.HandleFunc("GET /whoami", func(w http.ResponseWriter, r *http.Request) {
-		raw, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		raw, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		token, active, err := oauth.Introspect(r.Context(), raw)
 		switch {
 		case err != nil:
 			w.WriteHeader(http.StatusServiceUnavailable)
-		case !active || token.Kind != domain.AccessToken:
+		case !bearer || !active || token.Kind != domain.AccessToken:
+			w.Header().Set("WWW-Authenticate", "Bearer")
 			w.WriteHeader(http.StatusUnauthorized)
 		default:
 			fmt.Fprint(w, token.Subject)

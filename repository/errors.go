@@ -18,7 +18,9 @@ var (
 	ErrClosed        = errors.New("store is closed")
 
 	// ErrUnknownOutcome says that the connection to a database server was lost while it was
-	// committing: the operation was done whole or not at all, and only the database knows which.
+	// committing: the operation was done whole or not at all, and only the database knows which. Looking
+	// tells, with Get; or the operation may be called again where it says so, or where a second time does no harm:
+	// creating what exists is ErrAlreadyExists, revoking again changes nothing.
 	ErrUnknownOutcome = errors.New("outcome is unknown")
 )
 

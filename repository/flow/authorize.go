@@ -9,7 +9,8 @@ import (
 
 // Authorize stores grant and its first code, both or neither. GrantID, ClientID and Subject of the code
 // may be left empty: they are the grant's. A code with more scopes or resources than the grant is
-// repository.ErrInvalid; otherwise the errors are those of Grants.Create and AuthorizationCodes.Create.
+// repository.ErrInvalid; otherwise the errors are those of Grants.Create and AuthorizationCodes.Create. After
+// ErrUnknownOutcome, a new grant and code are safe: nobody has seen these.
 func (f *Flow) Authorize(ctx context.Context, grant domain.Grant, code domain.AuthorizationCode) error {
 	adopt(grant, &code.GrantID, &code.ClientID, &code.Subject)
 	if err := withinGrant(grant, code.Scopes, code.Resources); err != nil {

@@ -25,9 +25,10 @@ type CodeExchange struct {
 // ExchangeCode redeems a code, once across all processes, stores the tokens and returns the response.
 //
 // If Check or Issue refuses, its error comes back unchanged, nothing is stored and the code is not
-// burned. If the code was redeemed before, its grant is revoked with all tokens, for good, and the error
-// is repository.ErrConsumed. The other errors are ErrNotFound, ErrRevoked, which a further replay
-// gets, ErrExpired, and ErrInvalid for tokens that exceed the grant.
+// burned. If the code was redeemed before, and Check agrees, its grant is revoked with all tokens, for good, and the
+// error is repository.ErrConsumed; that takes the code itself, which cleanup removes once it has expired. The other errors
+// are ErrNotFound, ErrRevoked, which a further replay gets, ErrExpired, and ErrInvalid for tokens that exceed the grant.
+// After ErrUnknownOutcome, the client should ask for a new code: if this one was redeemed, it would count as replayed.
 func (f *Flow) ExchangeCode(ctx context.Context, x CodeExchange) (Response, error) {
 	if x.Check == nil || x.Issue == nil {
 		return Response{}, failed("exchange code", invalid("Check and Issue are required"))

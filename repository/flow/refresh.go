@@ -34,7 +34,9 @@ type RefreshRequest struct {
 // Presented after it, or with an answer that cannot be opened, the token is taken for stolen: its grant
 // is revoked with all tokens, for good, and the error is repository.ErrConsumed. The other errors are
 // ErrNotFound, also for an access token, ErrRevoked and ErrExpired, of the token or its grant, and
-// ErrInvalid for tokens that exceed the grant. If Check or Issue refuses, nothing changes.
+// ErrInvalid for tokens that exceed the grant. If Check or Issue refuses, nothing changes. After ErrUnknownOutcome, the
+// same token may be presented again: within the grace period it gets its answer, whether it was rotated or not. Without
+// one, that could count as reuse.
 func (f *Flow) Refresh(ctx context.Context, r RefreshRequest) (response Response, repeated bool, err error) {
 	if r.Check == nil || r.Issue == nil {
 		return Response{}, false, failed("refresh", invalid("Check and Issue are required"))
