@@ -26,7 +26,8 @@ const (
 	resourcePath = "/.well-known/oauth-protected-resource"
 )
 
-// registrations is how many clients one address may register in a minute.
+// registrations is how many clients one address may register in a minute. Those that have a metadata document need no
+// such limit: one is fetched for a user who has signed in alone.
 const registrations = 30
 
 // app is what the handler is made of.
@@ -51,7 +52,7 @@ func newHandler(ctx context.Context, a app) (http.Handler, error) {
 	}
 	server, err := authserver.New(authserver.Options{
 		Issuer: a.url, Resource: a.url + mcpPath, Scopes: tools.Scopes(), Store: a.store, Config: a.config,
-		Pages: site, Documents: a.documents, Now: a.now, Observe: activity.Observe, Log: a.log,
+		Pages: site, SessionClient: pages.SiteID, Documents: a.documents, Now: a.now, Observe: activity.Observe, Log: a.log,
 	})
 	if err != nil {
 		return nil, err

@@ -33,10 +33,6 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if subject == "" {
-		s.Pages.SignIn(w, r)
-		return
-	}
 	s.Pages.Consent(w, r, Consent{
 		Client: asked.client, Redirect: asked.redirect, Subject: subject,
 		Scopes: asked.scopes, Resources: asked.resources, Form: form,
@@ -57,12 +53,6 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if subject == "" {
-		back := *r
-		back.URL = &url.URL{Path: authorizePath, RawQuery: form.Encode()}
-		s.Pages.SignIn(w, &back)
-		return
-	}
 	switch decision {
 	case "allow":
 		s.allow(w, r, asked, subject)
@@ -73,9 +63,13 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// asked checks the request and finds the user. What is wrong is answered here, and ok is false: to the client once
+// asked finds the user and checks the request. What is wrong is answered here, and ok is false: to the client once
 // its redirect URI is known to be its own, else to the user (RFC 6749 §4.1.2.1).
 func (s *Server) asked(w http.ResponseWriter, r *http.Request, form url.Values) (a authorization, subject string, ok bool) {
+	subject, ok = s.signedIn(w, r, form)
+	if !ok {
+		return a, "", false
+	}
 	a, err := s.destination(r, form)
 	if err != nil {
 		s.problem(w, r, asOAuthError(err))
@@ -85,12 +79,25 @@ func (s *Server) asked(w http.ResponseWriter, r *http.Request, form url.Values) 
 		s.toClient(w, r, a, asOAuthError(err))
 		return a, "", false
 	}
-	subject, err = s.Pages.Subject(r)
-	if err != nil {
-		s.problem(w, r, unavailable(err))
-		return a, "", false
-	}
 	return a, subject, true
+}
+
+// signedIn returns the user, or asks for a sign-in, which leads back to the request that form is, and ok is false. It
+// comes before all else, as anybody can register a client or write a link: whoever has not signed in is sent to no
+// client, not even with an error (RFC 9700 §4.11.2), and has no metadata document fetched.
+func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, form url.Values) (subject string, ok bool) {
+	subject, err := s.Pages.Subject(r)
+	switch {
+	case err != nil:
+		s.problem(w, r, unavailable(err))
+	case subject == "":
+		back := *r
+		back.URL = &url.URL{Path: authorizePath, RawQuery: form.Encode()}
+		s.Pages.SignIn(w, &back)
+	default:
+		return subject, true
+	}
+	return "", false
 }
 
 // destination finds the client and the redirect URI, which must be one of its own.

@@ -37,11 +37,12 @@ func (s *Server) authenticated(r *http.Request, form url.Values) (domain.Client,
 	return client, nil
 }
 
-// methodOf returns how client must authenticate. One with secrets never gets by without.
+// methodOf returns how client must authenticate. Only one that says none and has no secrets gets by without: where an
+// operator has removed all secrets of another, nobody can authenticate as it. Basic is the default (RFC 7591 §2).
 func methodOf(client domain.Client) string {
 	method := client.Metadata.TokenEndpointAuthMethod
 	switch {
-	case client.Public():
+	case method == authNone && client.Public():
 		return authNone
 	case method == authPost:
 		return authPost

@@ -58,7 +58,19 @@ func asOAuthError(err error) *oauthError {
 	return unavailable(err)
 }
 
-// ofGrant is asOAuthError for what flow says of a code or a refresh token that was presented.
+// ofCode is asOAuthError for what flow says of a code that was presented. Where it is unknown whether the exchange was
+// done, the client has to start over: the same code again could be a replay, which ends the grant as if it were stolen.
+func ofCode(err error) error {
+	if errors.Is(err, repository.ErrUnknownOutcome) {
+		return &oauthError{
+			status: http.StatusBadRequest, Code: "invalid_grant", Description: "the code may have been used: ask for another", cause: err,
+		}
+	}
+	return ofGrant("code", err)
+}
+
+// ofGrant is ofCode for any that was presented. Of an unknown outcome it says to try again, which is right for a refresh
+// token: within the grace period the answer is the same.
 func ofGrant(what string, err error) error {
 	if _, ok := errors.AsType[*oauthError](err); ok {
 		return err
@@ -100,7 +112,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, e *oauthError) {
 func (s *Server) note(r *http.Request, e *oauthError) {
 	s.Observe(Refused)
 	level := slog.LevelInfo
-	if e.status == http.StatusServiceUnavailable {
+	if e.status == http.StatusServiceUnavailable || errors.Is(e.cause, repository.ErrUnknownOutcome) {
 		level = slog.LevelError
 	}
 	attributes := []slog.Attr{

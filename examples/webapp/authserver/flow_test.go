@@ -74,19 +74,6 @@ func TestTheAnswerOfAuthorizeHasStateAndIssuerAndWhatWasRegistered(t *testing.T)
 	}
 }
 
-func TestNobodySignedInIsSentToSignInAndBack(t *testing.T) {
-	f := newFixture(t)
-	f.user = ""
-	form := asking(f.public)
-	for _, r := range []*http.Request{get("/authorize", form), postForm("/authorize", form)} {
-		next := f.do(r).location().Get("next")
-		u, err := url.Parse(next)
-		if err != nil || u.Path != "/authorize" || u.Query().Encode() != asking(f.public).Encode() {
-			t.Errorf("%s leads back to %q", r.Method, next)
-		}
-	}
-}
-
 func TestACodeIsRedeemedOnceAndAReplayEndsTheGrant(t *testing.T) {
 	f := newFixture(t)
 	code := f.code(f.public)
@@ -172,50 +159,6 @@ func TestAClientWithoutTheRefreshGrantTypeGetsNoRefreshToken(t *testing.T) {
 	}
 }
 
-func TestAConfidentialClientAuthenticatesInItsOwnWayAlone(t *testing.T) {
-	for _, method := range []string{"client_secret_basic", "client_secret_post"} {
-		t.Run(method, func(t *testing.T) {
-			f := newFixture(t)
-			client := f.register(`{"redirect_uris":["` + redirect + `"],"token_endpoint_auth_method":"` + method + `"}`)
-			code := f.code(client)
-			ways := map[string]func(secret string) *http.Request{
-				"none": func(string) *http.Request {
-					form := f.exchanging(code)
-					form.Set("client_id", client.ID)
-					return postForm("/token", form)
-				},
-				"client_secret_basic": func(secret string) *http.Request {
-					form := f.exchanging(code)
-					form.Del("client_id")
-					r := postForm("/token", form)
-					r.SetBasicAuth(url.QueryEscape(client.ID), url.QueryEscape(secret))
-					return r
-				},
-				"client_secret_post": func(secret string) *http.Request {
-					form := f.exchanging(code)
-					form.Set("client_id", client.ID)
-					form.Set("client_secret", secret)
-					return postForm("/token", form)
-				},
-			}
-			for way, request := range ways {
-				if got := f.do(request("wrong")); got.status == http.StatusOK {
-					t.Errorf("%s with a wrong secret: %s", way, got)
-				}
-				if way == method {
-					continue
-				}
-				if got := f.do(request(f.secret)); got.String() != "401 invalid_client" {
-					t.Errorf("%s for %s: %s", way, method, got)
-				}
-			}
-			if got := f.do(ways[method](f.secret)); got.status != http.StatusOK {
-				t.Errorf("%s: %s %s", method, got, got.body)
-			}
-		})
-	}
-}
-
 func TestRevocationEndsAnAccessTokenAloneAndARefreshTokenWithItsGrant(t *testing.T) {
 	f := newFixture(t)
 	tokens := f.tokens()
@@ -242,43 +185,6 @@ func TestRevocationEndsAnAccessTokenAloneAndARefreshTokenWithItsGrant(t *testing
 	revoke(f.public, "refresh_token")
 	if live("refresh_token") {
 		t.Error("the refresh token lives")
-	}
-}
-
-func TestIntrospectionTellsAClientOfItsOwnTokensAndAnOperatorsClientOfAll(t *testing.T) {
-	f := newFixture(t)
-	raw := f.tokens().text("access_token")
-	introspect := func(id, secret string) answer {
-		r := postForm("/introspect", url.Values{"token": {raw}})
-		r.SetBasicAuth(id, secret)
-		return f.do(r)
-	}
-	if got := introspect(f.confidential.ID, f.secret); strings.TrimSpace(got.body) != `{"active":false}` {
-		t.Error("another client is told", got.body)
-	}
-	resourceServer := domain.Client{ID: "rs", Kind: domain.Preregistered, Secrets: []domain.Secret{{Digest: domain.DigestOf("s3")}}}
-	if err := f.store.Clients().Create(t.Context(), resourceServer); err != nil {
-		t.Fatal(err)
-	}
-	got := introspect("rs", "s3")
-	var described struct {
-		Active   bool     `json:"active"`
-		Sub      string   `json:"sub"`
-		Scope    string   `json:"scope"`
-		ClientID string   `json:"client_id"`
-		Aud      []string `json:"aud"`
-		Exp      int64    `json:"exp"`
-	}
-	if err := json.Unmarshal([]byte(got.body), &described); err != nil {
-		t.Fatal(err)
-	}
-	if !described.Active || described.Sub != "alice" || described.Scope != "profile" || described.ClientID != f.public.ID ||
-		!slices.Equal(described.Aud, []string{resource}) || described.Exp != start.Add(time.Hour).Unix() {
-		t.Error(got.body)
-	}
-	f.move(time.Hour)
-	if got := introspect("rs", "s3"); strings.TrimSpace(got.body) != `{"active":false}` {
-		t.Error("of an expired token,", got.body)
 	}
 }
 

@@ -26,8 +26,8 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// introspect is RFC 7662, for clients that authenticate. A client that registered itself is told of its own tokens
-// alone; one that the operator registered, such as a resource server, of all.
+// introspect is RFC 7662, for clients that authenticate. Of a token that the client may not know of it says the same as
+// of one that never was.
 func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
 	form, err := formOf(r)
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !active || (token.ClientID != client.ID && client.Kind != domain.Preregistered) {
+	if !active || !s.mayKnow(client, token) {
 		writeJSON(w, http.StatusOK, map[string]any{"active": false})
 		return nil
 	}
@@ -55,11 +55,26 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// mayKnow reports whether client is told of t. It is of its own tokens; one that the operator registered, such as a
+// resource server, of the access tokens of others too. Nobody is told of sessions.
+func (s *Server) mayKnow(client domain.Client, t domain.Token) bool {
+	switch t.ClientID {
+	case s.SessionClient:
+		return false
+	case client.ID:
+		return true
+	}
+	return client.Kind == domain.Preregistered && t.Kind == domain.AccessToken
+}
+
 // described is the answer of RFC 7662 §2.2 for a live token.
 func (s *Server) described(t domain.Token) map[string]any {
 	answer := map[string]any{
 		"active": true, "client_id": t.ClientID, "sub": t.Subject, "username": t.Subject, "iss": s.Issuer,
-		"scope": domain.FormatScope(t.Scopes), "aud": t.Resources, "iat": t.CreatedAt.Unix(),
+		"scope": domain.FormatScope(t.Scopes), "iat": t.CreatedAt.Unix(),
+	}
+	if len(t.Resources) > 0 {
+		answer["aud"] = t.Resources
 	}
 	if t.Kind == domain.AccessToken {
 		answer["token_type"] = "Bearer"

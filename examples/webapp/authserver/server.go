@@ -36,10 +36,11 @@ type Options struct {
 	Config config.Config // lifetimes and the grace period
 	Pages  Pages
 
-	Documents *http.Client     // fetches client ID metadata documents; default: NewDocumentClient()
-	Now       func() time.Time // default: time.Now
-	Observe   func(Event)      // is told of each event; default: nobody is
-	Log       *slog.Logger     // refusals, without anything secret; default: slog.Default()
+	SessionClient string           // whose tokens are sessions of Pages, which introspection tells nobody of; default: no such
+	Documents     *http.Client     // fetches client ID metadata documents; default: NewDocumentClient()
+	Now           func() time.Time // default: time.Now
+	Observe       func(Event)      // is told of each event; default: nobody is
+	Log           *slog.Logger     // refusals, without anything secret; default: slog.Default()
 }
 
 // Server answers the endpoints. All methods may be called concurrently.

@@ -27,6 +27,8 @@ const (
 	resource = issuer + "/mcp"
 	redirect = "http://127.0.0.1:7777/callback"
 	verifier = "a-verifier-of-at-least-forty-three-characters-as-it-must-be"
+
+	sessionClient = "website"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -66,7 +68,7 @@ func (f *fixture) serve(documents *http.Client) {
 			AuthorizationCodeTTL: 10 * time.Minute, AccessTokenTTL: time.Hour,
 			RefreshTokenTTL: 30 * 24 * time.Hour, RefreshGrace: 2 * time.Minute,
 		},
-		Pages: fakePages{f}, Documents: documents, Now: f.now,
+		Pages: fakePages{f}, SessionClient: sessionClient, Documents: documents, Now: f.now,
 		Observe: func(e authserver.Event) { f.mu.Lock(); f.events[e]++; f.mu.Unlock() },
 		Log:     slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})

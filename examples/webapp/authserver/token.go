@@ -70,7 +70,7 @@ func (s *Server) exchange(r *http.Request, form url.Values, client domain.Client
 			return s.mint(client, minted{code.Scopes, code.Scopes, code.Resources, resources}), nil
 		},
 	})
-	return answer, ofGrant("code", err)
+	return answer, ofCode(err)
 }
 
 // fits checks a code against the request that presents it. The redirect URI may be left out, as in OAuth 2.1,

@@ -93,7 +93,7 @@ func (p *Pages) ofApps(ctx context.Context, f repository.GrantFilter, after stri
 			return nil, err
 		}
 		for _, grant := range grants {
-			if after = grant.ID; grant.ClientID != siteID {
+			if after = grant.ID; grant.ClientID != SiteID {
 				found = append(found, grant)
 			}
 		}
@@ -172,5 +172,5 @@ func (p *Pages) isApp(ctx context.Context, f repository.GrantFilter) (bool, erro
 		return false, nil
 	}
 	grants, err := p.Store.Grants().List(ctx, f, repository.Page{Limit: 1})
-	return len(grants) == 1 && grants[0].ClientID != siteID, err
+	return len(grants) == 1 && grants[0].ClientID != SiteID, err
 }

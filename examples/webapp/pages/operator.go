@@ -85,7 +85,7 @@ func (p *Pages) find(ctx context.Context, body *operatorPage, after string) erro
 				body.Next = nextPage(body.Query, body.Clients[shownClients-1].ID)
 				return nil
 			}
-			body.Clients = append(body.Clients, listed{client, nameOf(client), client.ID == siteID})
+			body.Clients = append(body.Clients, listed{client, nameOf(client), client.ID == SiteID})
 		}
 		if len(clients) < size {
 			return nil
@@ -151,7 +151,7 @@ func (p *Pages) deleteClient(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, repository.ErrNotFound) || errors.Is(err, repository.ErrInvalid):
 		p.Problem(w, r, http.StatusNotFound, "There is no such client.")
 		return
-	case err == nil && client.ID == siteID:
+	case err == nil && client.ID == SiteID:
 		p.Problem(w, r, http.StatusForbidden, "This client is the site itself.")
 		return
 	case err == nil && r.PostFormValue("sure") != "yes":

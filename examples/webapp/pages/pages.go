@@ -75,7 +75,7 @@ func parsed() map[string]*template.Template {
 func (p *Pages) Prepare(ctx context.Context) error {
 	now := p.Now()
 	err := p.Store.Clients().Create(ctx, domain.Client{
-		ID: siteID, Kind: domain.Preregistered, Metadata: domain.ClientMetadata{ClientName: "This website"},
+		ID: SiteID, Kind: domain.Preregistered, Metadata: domain.ClientMetadata{ClientName: "This website"},
 		CreatedAt: now, UpdatedAt: now,
 	})
 	if errors.Is(err, repository.ErrAlreadyExists) {

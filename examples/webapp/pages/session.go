@@ -12,7 +12,9 @@ import (
 )
 
 const (
-	siteID      = "website" // the client whose tokens are sessions
+	// SiteID is the client whose tokens are the site's own sessions.
+	SiteID = "website"
+
 	sessionTime = 12 * time.Hour
 )
 
@@ -46,7 +48,7 @@ func (p *Pages) session(r *http.Request) (domain.Token, error) {
 	if err != nil {
 		return domain.Token{}, err
 	}
-	own := token.ClientID == siteID && token.Kind == domain.AccessToken // another client's token is no session
+	own := token.ClientID == SiteID && token.Kind == domain.AccessToken // another client's token is no session
 	if !own || !p.Users.known(token.Subject) {
 		return domain.Token{}, nil
 	}
@@ -63,7 +65,7 @@ func (p *Pages) Subject(r *http.Request) (string, error) {
 func (p *Pages) begin(ctx context.Context, user string) (*http.Cookie, error) {
 	raw, now := domain.NewSecret(), p.Now()
 	grant := domain.Grant{
-		ID: domain.NewID(), ClientID: siteID, Subject: user, Scopes: []string{"session"},
+		ID: domain.NewID(), ClientID: SiteID, Subject: user, Scopes: []string{"session"},
 		CreatedAt: now, ExpiresAt: now.Add(sessionTime),
 	}
 	err := p.Store.InTx(ctx, func(tx repository.Repositories) error {
@@ -71,7 +73,7 @@ func (p *Pages) begin(ctx context.Context, user string) (*http.Cookie, error) {
 			return err
 		}
 		return tx.Tokens().Create(ctx, domain.Token{
-			Digest: domain.DigestOf(raw), Kind: domain.AccessToken, GrantID: grant.ID, ClientID: siteID, Subject: user,
+			Digest: domain.DigestOf(raw), Kind: domain.AccessToken, GrantID: grant.ID, ClientID: SiteID, Subject: user,
 			Scopes: grant.Scopes, CreatedAt: now, ExpiresAt: grant.ExpiresAt,
 		})
 	})
