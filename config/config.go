@@ -131,9 +131,13 @@ func span(field, variable, allowed string, least, most time.Duration, get func(c
 	}
 }
 
-// shown cuts a value that is no setting but perhaps a whole file.
+// shown cuts a value that is no setting but perhaps a whole file, and leaves the password out of one that is perhaps the
+// URL of a database.
 func shown(value string) string {
 	const most = 64
+	if strings.Contains(value, "://") || strings.Contains(value, "@") {
+		value = DatabaseURL(value).String()
+	}
 	if len(value) <= most {
 		return value
 	}

@@ -119,6 +119,20 @@ func TestAWrongValueIsRefused(t *testing.T) {
 	}
 }
 
+func TestAURLInTheWrongVariableIsShownWithoutItsPassword(t *testing.T) {
+	for _, value := range []string{"postgres://ada:hunter2@h/d", "ada:hunter2@tcp(h)/d"} {
+		c := with(func(c *Config) { c.Backend = Backend(value) })
+		for _, name := range []string{"MCP_OAUTH_STORAGE_BACKEND", "MCP_OAUTH_SQLITE_SYNCHRONOUS", "MCP_OAUTH_REFRESH_GRACE"} {
+			_, err := load(map[string]string{name: value})
+			for _, err := range []error{err, c.Validate()} {
+				if err == nil || strings.Contains(err.Error(), "hunter2") {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+	}
+}
+
 func TestALongValueIsCut(t *testing.T) {
 	_, err := load(map[string]string{"MCP_OAUTH_REFRESH_GRACE": strings.Repeat("é", 5000)})
 	if err == nil || len(err.Error()) > 300 {

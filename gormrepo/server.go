@@ -46,7 +46,7 @@ func (s *Store) serverTx(ctx context.Context, fn func(c conn) error) error {
 		return err
 	}
 	if stopped := ended(ctx); stopped != nil && !errors.Is(err, stopped) {
-		return fmt.Errorf("%w: %w", stopped, err)
+		return fmt.Errorf("%w: %w", stopped, withoutValues(err))
 	}
 	if !began && !answered(err) {
 		return lostError{err} // there was no connection

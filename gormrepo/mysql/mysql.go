@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 	gormmysql "gorm.io/driver/mysql"
@@ -27,8 +26,8 @@ type Options = serverdb.Options
 // of that driver. The tables are InnoDB's. It creates the schema on first use and brings an older one up to date;
 // several instances may open at once.
 //
-// On a Galera cluster, each connection sets wsrep_sync_wait=7, so that a read waits until its node has what another one
-// has acknowledged, and innodb_lock_wait_timeout=3. Parameters of the address go before that: wsrep_sync_wait=0 is
+// Each connection sets innodb_lock_wait_timeout=3, and on a Galera cluster wsrep_sync_wait=7, so that a read waits until
+// its node has what another one has acknowledged. Parameters of the address go before that: wsrep_sync_wait=0 is
 // faster where all clients write to one node, and may miss what was just written where they do not.
 //
 // ctx ends the waits of Open, not the Store. An error never has the password. One that is
@@ -42,10 +41,10 @@ func Open(ctx context.Context, address string, opts *Options) (*gormrepo.Store, 
 	config.InterpolateParams = true    // one round trip, and on Galera no abort goes unnoticed
 	config.Logger = &mysql.NopLogger{} // what it would log is returned
 	if config.Timeout == 0 {
-		config.Timeout = 10 * time.Second
+		config.Timeout = serverdb.ConnectTimeout
 	}
 	where := fmt.Sprintf("%s@%s/%s", config.User, config.Addr, config.DBName)
-	if err := joinCluster(ctx, config); err != nil {
+	if err := setVariables(ctx, config); err != nil {
 		return nil, fmt.Errorf("mysql: open %s: %w", where, err)
 	}
 	connector, err := mysql.NewConnector(config)
@@ -56,20 +55,30 @@ func Open(ctx context.Context, address string, opts *Options) (*gormrepo.Store, 
 	return serverdb.Open(ctx, "mysql", where, pool, gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true}), opts)
 }
 
-// ofCluster are the variables that each connection to a node of a Galera cluster sets, unless the address does.
-var ofCluster = map[string]string{
-	"wsrep_sync_wait": "7", // before reads, updates and deletions, insertions
-
-	// Row locks last as long as a commit. A node that gives its data to another one stands still until nobody waits
-	// for one, which would be 50 seconds.
-	"innodb_lock_wait_timeout": "3",
+// setVariables adds to config the variables that each connection sets, but for those that the address sets.
+func setVariables(ctx context.Context, config *mysql.Config) error {
+	node, err := ofCluster(ctx, config)
+	if err != nil {
+		return err
+	}
+	variables := map[string]string{
+		// Row locks last as long as a commit. A statement goes on to wait for one when its caller has given up, and a node
+		// that gives its data to another one stands still until nobody waits: both would be for 50 seconds.
+		"innodb_lock_wait_timeout": "3",
+	}
+	if node {
+		variables["wsrep_sync_wait"] = "7" // before reads, updates and deletions, insertions
+	}
+	maps.Copy(variables, config.Params)
+	config.Params = variables
+	return nil
 }
 
-// joinCluster adds those variables to config if the server is a node of a Galera cluster.
-func joinCluster(ctx context.Context, config *mysql.Config) error {
+// ofCluster reports whether the server is a node of a Galera cluster.
+func ofCluster(ctx context.Context, config *mysql.Config) (bool, error) {
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		return serverdb.ErrURL
+		return false, serverdb.ErrURL
 	}
 	pool := sql.OpenDB(connector)
 	defer pool.Close() //nolint:errcheck // nothing is left to be done with it
@@ -77,21 +86,18 @@ func joinCluster(ctx context.Context, config *mysql.Config) error {
 	err = pool.QueryRowContext(ctx, "SELECT @@wsrep_on").Scan(&node)
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		const unready = 1047
-		node, err = answer.Number == unready, nil // else there is no such variable
+		return answer.Number == unready, nil // else there is no such variable
 	}
-	if err != nil || !node {
-		return err
-	}
-	parameters := maps.Clone(ofCluster)
-	maps.Copy(parameters, config.Params)
-	config.Params = parameters
-	return nil
+	return node, err
 }
 
 // parse reads both forms of an address.
 func parse(address string) (*mysql.Config, error) {
 	if !strings.HasPrefix(address, "mysql://") {
 		return mysql.ParseDSN(address)
+	}
+	if err := serverdb.CheckURL(address); err != nil {
+		return nil, err
 	}
 	u, err := url.Parse(address)
 	if err != nil {

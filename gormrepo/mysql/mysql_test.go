@@ -12,7 +12,8 @@ import (
 
 func TestAnErrorOfOpenNeverHasThePassword(t *testing.T) {
 	for _, url := range []string{
-		"mysql://ada:hunter2@127.0.0.1:1/db", "mysql://ada:hunter2@[::1/db", "mysql://ada:hunter2%zz@h/db", "ada:hunter2@tcp(127.0.0.1:1)/db",
+		"mysql://ada:hunter2@127.0.0.1:1/db", "mysql://ada:hunter2@[::1/db", "mysql://ada:hunter2%zz@h/db", "mysql://ada:1/hunter2@h/db", "mysql://ada:@hunter2@h/db",
+		"ada:hunter2@tcp(127.0.0.1:1)/db",
 		"mysql://ada:hunter2@127.0.0.1:1/db?tls=nonsense", "ada:hunter2", "ada:hunter2@nonsense(127.0.0.1:1)/db",
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

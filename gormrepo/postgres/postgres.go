@@ -23,11 +23,21 @@ type Options = serverdb.Options
 // ctx ends the waits of Open, not the Store. An error never has the password. One that is
 // repository.ErrUnknownOutcome says that the connection was lost while the server committed.
 func Open(ctx context.Context, url string, opts *Options) (*gormrepo.Store, error) {
-	config, err := pgx.ParseConfig(url)
+	config, err := parse(url)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: open: %w", serverdb.ErrURL) // err may quote the URL
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = serverdb.ConnectTimeout
 	}
 	pool := stdlib.OpenDB(*config)
 	where := fmt.Sprintf("%s@%s:%d/%s", config.User, config.Host, config.Port, config.Database)
 	return serverdb.Open(ctx, "postgres", where, pool, gormpostgres.New(gormpostgres.Config{Conn: pool}), opts)
+}
+
+func parse(url string) (*pgx.ConnConfig, error) {
+	if err := serverdb.CheckURL(url); err != nil {
+		return nil, err
+	}
+	return pgx.ParseConfig(url)
 }

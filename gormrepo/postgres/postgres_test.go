@@ -13,6 +13,7 @@ import (
 func TestAnErrorOfOpenNeverHasThePassword(t *testing.T) {
 	for _, url := range []string{
 		"postgres://ada:hunter2@127.0.0.1:1/db", "postgres://ada:hunter2@[::1/db", "postgres://ada:hunter2%zz@h/db",
+		"postgres://ada:1/hunter2@h/db", "postgres://ada:@hunter2@h/db",
 		"postgres://ada:hunter2@127.0.0.1:port/db", "host=127.0.0.1 port=1 user=ada password=hunter2 dbname=db", "password=hunter2 port",
 		"postgres://ada@127.0.0.1:1/db?password=hunter2&sslmode=none",
 	} {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -36,6 +37,24 @@ type Options struct {
 
 // ErrURL says that a URL cannot be read. It does not repeat the URL, which holds a password.
 var ErrURL = fmt.Errorf("%w: the URL cannot be read", repository.ErrInvalid)
+
+// ConnectTimeout is how long the attempt to connect to one address may take where the URL names no time.
+const ConnectTimeout = 10 * time.Second
+
+// CheckURL returns ErrURL for a URL with an @ elsewhere than once before the host: a password that was not escaped may
+// have ended up in another part of it.
+func CheckURL(text string) error {
+	_, rest, isURL := strings.Cut(text, "://")
+	if !isURL {
+		return nil
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	authority, path, _ := strings.Cut(rest, "/")
+	if strings.Contains(path, "@") || strings.Count(authority, "@") > 1 {
+		return ErrURL
+	}
+	return nil
+}
 
 // Open returns a Store on pool, which it owns from here on. An error names where, which has no password.
 func Open(ctx context.Context, name, where string, pool *sql.DB, dialector gorm.Dialector, opts *Options) (*gormrepo.Store, error) {
