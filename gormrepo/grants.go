@@ -3,6 +3,7 @@ package gormrepo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -72,7 +73,7 @@ func (r grants) Revoke(ctx context.Context, f repository.GrantFilter, why domain
 			return err
 		}
 		revoked = 0
-		for batch := range batches(ids) {
+		for batch := range slices.Chunk(ids, batchSize) {
 			n, err := c.revoke(batch, why)
 			if err != nil {
 				return err
@@ -104,7 +105,7 @@ func (c conn) revoke(ids []string, why domain.Reason) (int, error) {
 }
 
 // DeleteEnded looks for the grants before it takes the lock of a writer: of a million old ones that are still
-// in use, none may have ended.
+// in use, none may have ended. Once it holds them, it looks again: what was under way may have added a code or a token.
 func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (int, error) {
 	const op = "delete ended grants"
 	if err := repository.CheckLimit(limit); err != nil {
@@ -119,12 +120,12 @@ func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (i
 	var deleted int
 	err := r.inTx(ctx, func(c conn) error {
 		deleted = 0
-		for batch := range batches(ids) {
-			gone := c.grantsEnded(before.UnixMicro()).Where("id IN ?", batch).Delete(nil)
-			if gone.Error != nil {
-				return gone.Error
+		for batch := range slices.Chunk(ids, batchSize) {
+			n, err := c.deleteEnded(batch, before.UnixMicro())
+			if err != nil {
+				return err
 			}
-			deleted += int(gone.RowsAffected)
+			deleted += n
 		}
 		return nil
 	})
@@ -132,6 +133,20 @@ func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (i
 		return 0, r.wrap(op, err)
 	}
 	return deleted, nil
+}
+
+// deleteEnded removes those of the grants that nobody else works on and that have ended.
+func (c conn) deleteEnded(ids []string, before int64) (int, error) {
+	var held, ended []string
+	err := unlocked(c.grants().Where("id IN ?", ids)).Order("id").Pluck("id", &held).Error
+	if err != nil || len(held) == 0 {
+		return 0, err
+	}
+	err = c.grantsEnded(before).Where("id IN ?", held).Pluck("id", &ended).Error
+	if err != nil || len(ended) == 0 {
+		return 0, err
+	}
+	return deleteByKey(c, c.tables.grants, "id", ended)
 }
 
 // grantsEnded selects what DeleteEnded may remove. What ended before a moment was created before it, which an
@@ -207,15 +222,3 @@ func (c conn) use(id, clientID, subject string) error {
 
 // batchSize keeps lists of values far below every database's limit of parameters.
 const batchSize = 500
-
-func batches(ids []string) func(yield func([]string) bool) {
-	return func(yield func([]string) bool) {
-		for len(ids) > 0 {
-			n := min(len(ids), batchSize)
-			if !yield(ids[:n]) {
-				return
-			}
-			ids = ids[n:]
-		}
-	}
-}

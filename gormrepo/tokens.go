@@ -3,6 +3,7 @@ package gormrepo
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -137,7 +138,7 @@ func (r tokens) DeleteExpired(ctx context.Context, limit int) (int, error) {
 	}
 	var gone int
 	err := r.inTx(ctx, func(c conn) error {
-		deleted, err := deleteExpired(c.tokens, c.now.UnixMicro(), limit)
+		deleted, err := c.deleteExpired(c.tables.tokens, limit)
 		if err != nil {
 			return err
 		}
@@ -156,14 +157,19 @@ func (c conn) eraseReplays(limit int) (int, error) {
 	var found [][]byte
 	err := unlocked(c.tokens().Where("replay_expires_at <= ?", c.now.UnixMicro())).Order("replay_expires_at").
 		Limit(limit).Pluck("digest", &found).Error
-	erased := 0
-	for len(found) > 0 && err == nil {
-		n := min(len(found), batchSize)
-		done := c.tokens().Where("digest IN ?", found[:n]).
-			Updates(map[string]any{"replay_sealed": nil, "replay_expires_at": nil})
-		erased, err, found = erased+int(done.RowsAffected), done.Error, found[n:]
+	if err != nil {
+		return 0, err
 	}
-	return erased, err
+	erased := 0
+	for batch := range slices.Chunk(found, batchSize) {
+		done := c.tokens().Where("digest IN ?", batch).
+			Updates(map[string]any{"replay_sealed": nil, "replay_expires_at": nil})
+		if done.Error != nil {
+			return 0, done.Error
+		}
+		erased += int(done.RowsAffected)
+	}
+	return erased, nil
 }
 
 // insert stores tokens under their grant, which the caller has fenced.
