@@ -187,9 +187,10 @@ func (c conn) insert(list []domain.Token) error {
 
 func (c conn) tokensBy(f repository.TokenFilter) *gorm.DB {
 	q := equal(equal(equal(c.tokens(), "grant_id", f.GrantID), "client_id", f.ClientID), "subject", f.Subject)
-	if f.Subject != "" && f.GrantID == "" {
-		// The index of subjects is on the grants; without it, a server reads all tokens.
-		q = q.Where("grant_id IN (SELECT id FROM "+c.tables.grants+" WHERE subject = ?)", f.Subject)
+	if f.GrantID == "" && (f.ClientID != "" || f.Subject != "") {
+		// The indexes of clients and subjects are on the grants; without them, all tokens would be read.
+		owned := equal(equal(c.grants(), "client_id", f.ClientID), "subject", f.Subject)
+		q = q.Where("grant_id IN (?)", owned.Select("id"))
 	}
 	return inState(equal(q, "kind", string(f.Kind)), f.State, liveToken, c.now)
 }
