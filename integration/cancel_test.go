@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,20 +28,22 @@ func TestAnUpdateUnderAnEndingContextReportsWhatItDid(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer store.Close()
-			if err := store.Clients().Create(t.Context(), domain.Client{ID: "app", Kind: domain.Dynamic}); err != nil {
-				t.Fatal(err)
-			}
-			applied, refused := cancelUpdates(t, store, times)
-			t.Logf("%d applied, %d refused", applied, refused)
-			if applied < times/20 || refused < times/20 {
-				t.Errorf("%d applied, %d refused: the moments were not random", applied, refused)
-			}
+			cancelUpdates(t, store, times)
+		})
+	}
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			opened(t, s.backend(), s.database(t), func(store repository.Store) { cancelUpdates(t, store, times/10) })
 		})
 	}
 }
 
-func cancelUpdates(t *testing.T, store repository.Store, times int) (applied, refused int) {
+func cancelUpdates(t *testing.T, store repository.Store, times int) {
 	t.Helper()
+	if err := store.Clients().Create(t.Context(), domain.Client{ID: "app", Kind: domain.Dynamic}); err != nil {
+		t.Fatal(err)
+	}
+	applied, refused := 0, 0
 	c, err := store.Clients().Get(t.Context(), "app")
 	if err != nil {
 		t.Fatal(err)
@@ -70,5 +73,75 @@ func cancelUpdates(t *testing.T, store repository.Store, times int) (applied, re
 			long += long/100 + 1
 		}
 	}
-	return applied, refused
+	t.Logf("%d applied, %d refused", applied, refused)
+	if applied < times/20 || refused < times/20 {
+		t.Errorf("%d applied, %d refused: the moments were not random", applied, refused)
+	}
+}
+
+// waitingIsKept is how long InnoDB answers who waits without looking again, counted from when it was asked last.
+const waitingIsKept = 150 * time.Millisecond
+
+// TestACallThatGaveUpSoonLeavesTheServerToo lets a call wait for a transaction until its ctx ends, and the transaction go on
+// until the server has nobody left who waits for it.
+func TestACallThatGaveUpSoonLeavesTheServerToo(t *testing.T) {
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			address := s.database(t)
+			db := s.handle(t, address)
+			waiting := func() (n int) {
+				if err := db.Raw(s.waiting).Scan(&n).Error; err != nil {
+					t.Error(err)
+				}
+				return n
+			}
+			opened(t, s.backend(), address, func(store repository.Store) {
+				ctx, family := t.Context(), domain.Grant{ID: "family", ClientID: theClient}
+				err := errors.Join(
+					store.Clients().Create(ctx, domain.Client{ID: theClient, Kind: domain.Dynamic}),
+					store.Grants().Create(ctx, family),
+				)
+				if err != nil {
+					t.Fatal(err)
+				}
+				revoke := func(ctx context.Context, r repository.Repositories) error {
+					return second(r.Grants().Revoke(ctx, repository.GrantFilter{ID: family.ID}, domain.ByUser))
+				}
+				err = store.InTx(ctx, func(tx repository.Repositories) error {
+					if err := revoke(ctx, tx); err != nil {
+						return err
+					}
+					brief, cancel := context.WithTimeout(ctx, time.Second)
+					defer cancel()
+					var seen int
+					var both sync.WaitGroup
+					both.Go(func() {
+						for brief.Err() == nil && seen == 0 {
+							within(t, waitingIsKept)
+							seen = waiting()
+						}
+					})
+					if err := revoke(brief, store); !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("got %v", err)
+					}
+					both.Wait()
+					if seen == 0 {
+						t.Error("nobody waited")
+					}
+					patience, cancel := context.WithTimeout(ctx, 10*time.Second)
+					defer cancel()
+					for waiting() > 0 {
+						if patience.Err() != nil {
+							t.Fatal("the server still waits for the transaction on behalf of nobody")
+						}
+						within(t, waitingIsKept)
+					}
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }

@@ -30,16 +30,20 @@ type server struct {
 	drop     string
 	cut      string // ends some connections to a database, of its name
 	restart  string // the variable of a shell command that restarts the server
+	waiting  string // counts who waits for a lock in the database
 }
 
 var (
 	postgreSQL = server{
 		"PostgreSQL", "OAUTHSTORE_TEST_POSTGRES_URL", postgres.Open, postgresgorm.Open, "DROP DATABASE %s WITH (FORCE)",
 		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' ORDER BY random() LIMIT 3", "OAUTHSTORE_TEST_POSTGRES_RESTART",
+		"SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
 	}
 	mySQL = server{
 		"MySQL", "OAUTHSTORE_TEST_MYSQL_URL", mysql.Open, func(u string) gorm.Dialector { return mysqlgorm.Open(nativeMySQL(u)) }, "DROP DATABASE %s",
 		"SELECT id FROM information_schema.processlist WHERE db = '%s' ORDER BY RAND() LIMIT 3", "OAUTHSTORE_TEST_MYSQL_RESTART",
+		"SELECT COUNT(*) FROM information_schema.innodb_trx JOIN information_schema.processlist ON trx_mysql_thread_id = id " +
+			"WHERE trx_state = 'LOCK WAIT' AND db = DATABASE()",
 	}
 	servers = []server{postgreSQL, mySQL}
 )

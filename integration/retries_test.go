@@ -1,0 +1,236 @@
+package integration_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/oauthstore/oauthstore/domain"
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+func databaseOf(t testing.TB, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(u.Path, "/")
+}
+
+// TestATransactionWhoseConnectionIsLostRunsAgain ends all connections once, in the middle of a transaction.
+func TestATransactionWhoseConnectionIsLostRunsAgain(t *testing.T) {
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			address := s.database(t)
+			opened(t, s.backend(), address, func(store repository.Store) {
+				times := 0
+				err := store.InTx(t.Context(), func(tx repository.Repositories) error {
+					times++
+					if err := tx.Clients().Create(t.Context(), domain.Client{ID: "first", Kind: domain.Dynamic}); err != nil {
+						return err
+					}
+					for times == 1 && s.cutSome(databaseOf(t, address)) > 0 {
+					}
+					return tx.Clients().Create(t.Context(), domain.Client{ID: "second", Kind: domain.Dynamic})
+				})
+				if err != nil || times != 2 {
+					t.Errorf("it ran %d times, and ended with %v", times, err)
+				}
+				if stats, err := store.Stats(t.Context()); err != nil || stats.Clients != 2 {
+					t.Errorf("%d clients, %v", stats.Clients, err)
+				}
+			})
+		})
+	}
+}
+
+// faulty is a trigger that ends the first insertion of a client with an error of the server's, which quotes the client.
+var faulty = map[string][]string{
+	"PostgreSQL": {
+		`CREATE SEQUENCE faults`, // it does not roll back
+		`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF nextval('faults') = 1 THEN RAISE EXCEPTION 'about %%', NEW.id USING ERRCODE = '%s'; END IF;
+			RETURN NEW;
+		END $$`,
+		`CREATE TRIGGER fail BEFORE INSERT ON oauth_clients FOR EACH ROW EXECUTE FUNCTION fail()`,
+	},
+	"MySQL": {
+		`CREATE TABLE faults (n INT) ENGINE=MyISAM`, // it does not roll back
+		`CREATE TRIGGER fail BEFORE INSERT ON oauth_clients FOR EACH ROW BEGIN
+			DECLARE about TEXT DEFAULT CONCAT('about ', NEW.id);
+			INSERT INTO faults VALUES (1);
+			IF (SELECT COUNT(*) FROM faults) = 1 THEN SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = %s, MESSAGE_TEXT = about; END IF;
+		END`,
+	},
+}
+
+// TestWhatAServerHasUndoneRunsAgainAndWhatItRefusesDoesNot lets the server answer with each error once.
+func TestWhatAServerHasUndoneRunsAgainAndWhatItRefusesDoesNot(t *testing.T) {
+	again := map[string][]string{
+		"PostgreSQL": {"40001", "40P01", "55P03", "08000", "08006", "57P01", "57P03", "53300"},
+		"MySQL": {
+			"1205", "1213", "1047", "1040", "1053", "1077", "1079", "1152", "1158", "1159", "1160", "1161", "1317", "1927", "3169", "4031",
+		},
+	}
+	refused := map[string][]string{"PostgreSQL": {"P0001", "22000", "XX000"}, "MySQL": {"1644", "1105", "3024"}}
+	for _, s := range servers {
+		for _, code := range again[s.name] {
+			t.Run(s.name+" "+code+" again", func(t *testing.T) { s.failsOnce(t, code, true) })
+		}
+		for _, code := range refused[s.name] {
+			t.Run(s.name+" "+code+" refused", func(t *testing.T) { s.failsOnce(t, code, false) })
+		}
+	}
+}
+
+func (s server) failsOnce(t *testing.T, code string, again bool) {
+	t.Helper()
+	address := s.database(t)
+	opened(t, s.backend(), address, func(store repository.Store) {
+		db := s.handle(t, address)
+		for _, statement := range faulty[s.name] {
+			if strings.Contains(statement, "%s") {
+				statement = fmt.Sprintf(statement, code)
+			}
+			if err := db.Exec(statement).Error; err != nil {
+				t.Fatal(err)
+			}
+		}
+		const canary = "canary"
+		err := store.Clients().Create(t.Context(), domain.Client{ID: canary, Kind: domain.Dynamic})
+		if again != (err == nil) {
+			t.Errorf("got %v", err)
+		}
+		if err != nil && (strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), code)) {
+			t.Errorf("got %v, which repeats the client, or does not name the error", err)
+		}
+		stored := store.Clients()
+		if _, err := stored.Get(t.Context(), canary); again != (err == nil) {
+			t.Errorf("the client: %v", err)
+		}
+	})
+}
+
+// TestAnAnswerToCommitThatIsLostIsAnUnknownOutcome cuts the connection before a COMMIT reaches the server, and before its
+// answer reaches the client.
+func TestAnAnswerToCommitThatIsLostIsAnUnknownOutcome(t *testing.T) {
+	for _, s := range servers {
+		for _, arrives := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, the commit arrives: %v", s.name, arrives), func(t *testing.T) {
+				u, err := url.Parse(s.database(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				proxy := newCommitCutter(t, u.Host, arrives)
+				u.Host = proxy.address
+				opened(t, s.backend(), u.String(), func(store repository.Store) {
+					once := map[string]func() error{
+						"verb": func() error {
+							return store.Clients().Create(t.Context(), domain.Client{ID: "verb", Kind: domain.Dynamic})
+						},
+						"transaction": func() error {
+							times := 0
+							return store.InTx(t.Context(), func(tx repository.Repositories) error {
+								if times++; times > 1 {
+									t.Error("the transaction runs again, though it may have been committed")
+								}
+								return tx.Clients().Create(t.Context(), domain.Client{ID: "transaction", Kind: domain.Dynamic})
+							})
+						},
+					}
+					for name, call := range once {
+						proxy.armed.Store(true)
+						if err := call(); !errors.Is(err, repository.ErrUnknownOutcome) {
+							t.Errorf("%s: got %v", name, err)
+						}
+						if proxy.armed.Load() {
+							t.Errorf("%s: no COMMIT was cut", name)
+						}
+						if _, err := store.Clients().Get(t.Context(), name); (err == nil) != arrives {
+							t.Errorf("%s: the client: %v", name, err)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// commitCutter is a proxy to a server that, once armed, closes the next connection on which a COMMIT comes.
+type commitCutter struct {
+	address, server string
+	arrives         bool // the COMMIT, before the connection is closed
+	armed           atomic.Bool
+}
+
+func newCommitCutter(t *testing.T, server string, arrives bool) *commitCutter {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &commitCutter{address: listener.Addr().String(), server: server, arrives: arrives}
+	var all sync.WaitGroup
+	t.Cleanup(func() {
+		_ = listener.Close()
+		all.Wait()
+	})
+	all.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { p.serve(client) })
+		}
+	})
+	return p
+}
+
+func (p *commitCutter) serve(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", p.server)
+	if err != nil {
+		return
+	}
+	var answers sync.WaitGroup
+	defer answers.Wait()
+	defer server.Close()
+	var cut atomic.Bool
+	answers.Go(func() {
+		defer client.Close()
+		buffer := make([]byte, 64<<10)
+		for {
+			n, err := server.Read(buffer)
+			if err != nil || cut.Load() {
+				return // with the answer to the COMMIT, which the server has given by now
+			}
+			if _, err := client.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+	})
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buffer)
+		if err != nil {
+			return
+		}
+		if bytes.HasSuffix(bytes.ToLower(bytes.TrimRight(buffer[:n], "\x00")), []byte("commit")) && p.armed.CompareAndSwap(true, false) {
+			cut.Store(true)
+			if !p.arrives {
+				return
+			}
+		}
+		if _, err := server.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
