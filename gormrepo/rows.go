@@ -4,13 +4,13 @@ package gormrepo
 // stands for a zero time and for a nil slice.
 
 type clientRow struct {
-	ID        string `gorm:"primaryKey"`
-	Kind      string
-	Secrets   *string
-	Metadata  string
-	Version   int64
-	CreatedAt int64 `gorm:"autoCreateTime:false"`
-	UpdatedAt int64 `gorm:"autoUpdateTime:false"`
+	ID        string  `gorm:"column:id;primaryKey"`
+	Kind      string  `gorm:"column:kind"`
+	Secrets   *string `gorm:"column:secrets"`
+	Metadata  string  `gorm:"column:metadata"`
+	Version   int64   `gorm:"column:version"`
+	CreatedAt int64   `gorm:"column:created_at;autoCreateTime:false"`
+	UpdatedAt int64   `gorm:"column:updated_at;autoUpdateTime:false"`
 }
 
 const clientColumns = "id, kind, secrets, metadata, version, created_at, updated_at"
@@ -28,17 +28,17 @@ func (r *clientRow) values() []any {
 }
 
 type grantRow struct {
-	ID            string `gorm:"primaryKey"`
-	ClientID      string
-	Subject       string
-	Scopes        *string
-	Resources     *string
-	Data          blob
-	CreatedAt     int64 `gorm:"autoCreateTime:false"`
-	LastUsedAt    *int64
-	ExpiresAt     *int64
-	RevokedAt     *int64
-	RevokedReason *string
+	ID            string  `gorm:"column:id;primaryKey"`
+	ClientID      string  `gorm:"column:client_id"`
+	Subject       string  `gorm:"column:subject"`
+	Scopes        *string `gorm:"column:scopes"`
+	Resources     *string `gorm:"column:resources"`
+	Data          blob    `gorm:"column:data"`
+	CreatedAt     int64   `gorm:"column:created_at;autoCreateTime:false"`
+	LastUsedAt    *int64  `gorm:"column:last_used_at"`
+	ExpiresAt     *int64  `gorm:"column:expires_at"`
+	RevokedAt     *int64  `gorm:"column:revoked_at"`
+	RevokedReason *string `gorm:"column:revoked_reason"`
 }
 
 const grantColumns = "id, client_id, subject, scopes, resources, data, created_at, last_used_at, expires_at, revoked_at, " +
@@ -59,21 +59,21 @@ func (r *grantRow) values() []any {
 }
 
 type codeRow struct {
-	Digest              []byte `gorm:"primaryKey"`
-	GrantID             string
-	ClientID            string
-	Subject             string
-	RedirectURI         string
-	Scopes              *string
-	Resources           *string
-	CodeChallenge       string
-	CodeChallengeMethod string
-	Nonce               string
-	Data                blob
-	CreatedAt           int64 `gorm:"autoCreateTime:false"`
-	ExpiresAt           int64
-	ConsumedAt          *int64
-	RevokedAt           *int64
+	Digest              []byte  `gorm:"column:digest;primaryKey"`
+	GrantID             string  `gorm:"column:grant_id"`
+	ClientID            string  `gorm:"column:client_id"`
+	Subject             string  `gorm:"column:subject"`
+	RedirectURI         string  `gorm:"column:redirect_uri"`
+	Scopes              *string `gorm:"column:scopes"`
+	Resources           *string `gorm:"column:resources"`
+	CodeChallenge       string  `gorm:"column:code_challenge"`
+	CodeChallengeMethod string  `gorm:"column:code_challenge_method"`
+	Nonce               string  `gorm:"column:nonce"`
+	Data                blob    `gorm:"column:data"`
+	CreatedAt           int64   `gorm:"column:created_at;autoCreateTime:false"`
+	ExpiresAt           int64   `gorm:"column:expires_at"`
+	ConsumedAt          *int64  `gorm:"column:consumed_at"`
+	RevokedAt           *int64  `gorm:"column:revoked_at"`
 }
 
 const codeColumns = "digest, grant_id, client_id, subject, redirect_uri, scopes, resources, code_challenge, " +
@@ -95,20 +95,20 @@ func (r *codeRow) values() []any {
 }
 
 type tokenRow struct {
-	Digest          []byte `gorm:"primaryKey"`
-	Kind            string
-	GrantID         string
-	ClientID        string
-	Subject         string
-	Scopes          *string
-	Resources       *string
-	Data            blob
-	CreatedAt       int64 `gorm:"autoCreateTime:false"`
-	ExpiresAt       *int64
-	ConsumedAt      *int64
-	ReplaySealed    []byte
-	ReplayExpiresAt *int64
-	RevokedAt       *int64
+	Digest          []byte  `gorm:"column:digest;primaryKey"`
+	Kind            string  `gorm:"column:kind"`
+	GrantID         string  `gorm:"column:grant_id"`
+	ClientID        string  `gorm:"column:client_id"`
+	Subject         string  `gorm:"column:subject"`
+	Scopes          *string `gorm:"column:scopes"`
+	Resources       *string `gorm:"column:resources"`
+	Data            blob    `gorm:"column:data"`
+	CreatedAt       int64   `gorm:"column:created_at;autoCreateTime:false"`
+	ExpiresAt       *int64  `gorm:"column:expires_at"`
+	ConsumedAt      *int64  `gorm:"column:consumed_at"`
+	ReplaySealed    []byte  `gorm:"column:replay_sealed"`
+	ReplayExpiresAt *int64  `gorm:"column:replay_expires_at"`
+	RevokedAt       *int64  `gorm:"column:revoked_at"`
 }
 
 const tokenColumns = "digest, kind, grant_id, client_id, subject, scopes, resources, data, created_at, expires_at, " +

@@ -27,8 +27,8 @@ func (s *Store) Stats(ctx context.Context) (repository.Stats, error) {
 			{&stats.RefreshTokens, c.ofKind(domain.RefreshToken), liveToken},
 		}
 		for _, k := range kinds {
-			err := k.rows().Select("COUNT(*) AS total, COUNT(CASE WHEN "+k.live+" THEN 1 END) AS live", c.now.UnixMicro()).
-				Scan(k.of).Error
+			err := k.rows().Select("COUNT(*), COUNT(CASE WHEN "+k.live+" THEN 1 END)", c.now.UnixMicro()).
+				Row().Scan(&k.of.Total, &k.of.Live)
 			if err != nil {
 				return err
 			}

@@ -1,9 +1,11 @@
 package integration_test
 
 import (
+	"strings"
 	"testing"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
 
 	"github.com/oauthstore/oauthstore/gormrepo"
 	"github.com/oauthstore/oauthstore/gormrepo/sqlite"
@@ -46,7 +48,10 @@ func TestTheSettingsOfAnApplicationsHandleDoNotMatter(t *testing.T) {
 		"PrepareStmt":            func() *gorm.Config { return &gorm.Config{PrepareStmt: true} },
 		"SkipDefaultTransaction": func() *gorm.Config { return &gorm.Config{SkipDefaultTransaction: true} },
 		"QueryFields":            func() *gorm.Config { return &gorm.Config{QueryFields: true, CreateBatchSize: 1} },
-		"AllowGlobalUpdate":      func() *gorm.Config { return &gorm.Config{AllowGlobalUpdate: true, PropagateUnscoped: true} },
+		"NamingStrategy": func() *gorm.Config {
+			return &gorm.Config{NamingStrategy: schema.NamingStrategy{NoLowerCase: true, NameReplacer: strings.NewReplacer("ID", "Key")}}
+		},
+		"AllowGlobalUpdate": func() *gorm.Config { return &gorm.Config{AllowGlobalUpdate: true, PropagateUnscoped: true} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			repotest.Run(t, func(t *testing.T, opt repotest.Options) repository.Store {
