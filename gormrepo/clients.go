@@ -74,7 +74,10 @@ func (r clients) Delete(ctx context.Context, id string) error {
 		if deleted.Error == nil && deleted.RowsAffected == 0 {
 			return repository.ErrNotFound
 		}
-		return deleted.Error
+		if deleted.Error != nil {
+			return referredError{deleted.Error}
+		}
+		return nil
 	}))
 }
 

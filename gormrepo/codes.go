@@ -69,7 +69,19 @@ func (c conn) lockGrantOf(code domain.Digest) error {
 		return nil
 	}
 	var one int
-	err := c.one([]any{&one}, c.tables.texts.lockGrant, code[:])
+	var key any = code[:]
+	if c.tables.texts.grantOf != "" {
+		var grant string
+		if err := c.one([]any{&grant}, c.tables.texts.grantOf, key); err != nil {
+			return unlessMissing(err)
+		}
+		key = grant
+	}
+	return unlessMissing(c.one([]any{&one}, c.tables.texts.lockGrant, key))
+}
+
+// unlessMissing returns err, or nil where there is no such row.
+func unlessMissing(err error) error {
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return nil
 	}

@@ -25,6 +25,12 @@ func (s *Store) wrap(op string, err error) error {
 // sentinel is the one place where errors of GORM and of drivers are interpreted, by their codes.
 // What a sentinel replaces is dropped: some drivers put values into their messages.
 func (s *Store) sentinel(err error) error {
+	if e, ok := errors.AsType[stoppedError](err); ok {
+		return fmt.Errorf("%w: %w", e.stopped, s.sentinel(e.err))
+	}
+	if e, ok := errors.AsType[referredError](err); ok {
+		return withoutValues(e.error)
+	}
 	switch {
 	case errors.Is(err, gorm.ErrRecordNotFound):
 		return repository.ErrNotFound
@@ -50,19 +56,23 @@ func (s *Store) sentinel(err error) error {
 	return withoutValues(err)
 }
 
+// referredError is that of a deletion. Where it breaks a foreign key, one of the application's own refers to the row.
+type referredError struct{ error }
+
+func (e referredError) Unwrap() error { return e.error }
+
 // withoutValues keeps of a server's error its code alone: the messages of servers quote values.
 func withoutValues(err error) error {
+	if e, unknown := errors.AsType[unknownOutcomeError](err); unknown {
+		return fmt.Errorf("%w: %w", repository.ErrUnknownOutcome, withoutValues(e.error))
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	kept := err
 	if state, number := sqlState(err), mysqlNumber(err); state != "" || number != 0 {
-		kept = serverError{state, number}
+		return serverError{state, number}
 	}
-	if _, unknown := errors.AsType[unknownOutcomeError](err); unknown {
-		return fmt.Errorf("%w: %w", repository.ErrUnknownOutcome, kept)
-	}
-	return kept
+	return err
 }
 
 // serverError is the code of an error that a server answered, without its message.

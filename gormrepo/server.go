@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -22,7 +22,7 @@ func (s *Store) onServer(ctx context.Context, fn func(c conn) error) error {
 }
 
 // serverTx runs fn in a transaction at READ COMMITTED, whatever the server's default is: the fences of this package
-// are made for it, and a read there sees what an update beside it has seen. The commit does not end with ctx.
+// are made for it, and a read there sees what an update beside it has seen.
 func (s *Store) serverTx(ctx context.Context, fn func(c conn) error) error {
 	if err := ended(ctx); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (s *Store) serverTx(ctx context.Context, fn func(c conn) error) error {
 		return err
 	}
 	if stopped := ended(ctx); stopped != nil && !errors.Is(err, stopped) {
-		return fmt.Errorf("%w: %w", stopped, withoutValues(err))
+		return stoppedError{stopped, err}
 	}
 	if !began && !answered(err) {
 		return lostError{err} // there was no connection
@@ -55,31 +55,97 @@ func (s *Store) serverTx(ctx context.Context, fn func(c conn) error) error {
 }
 
 func (s *Store) commit(ctx context.Context, db *gorm.DB, fn func(c conn) error) error {
-	begun := db.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)}).
-		Begin(&sql.TxOptions{Isolation: sql.LevelReadCommitted})
-	if begun.Error != nil {
-		return begun.Error
+	begin := beginTx
+	if db.Name() == "mysql" {
+		begin = beginSession
+	}
+	begun, err := begin(ctx, db)
+	if err != nil {
+		return err
 	}
 	committed := false
 	defer func() {
 		if !committed {
-			begun.Rollback() // what went wrong is told already
+			_ = begun.rollback() // what went wrong is told already
 		}
 	}()
-	session := begun.Session(&gorm.Session{NewDB: true, Context: ctx})
-	if err := fn(conn{db: session, now: s.now(), tables: s.tables}); err != nil {
+	if err := fn(conn{db: begun.db, now: s.now(), tables: s.tables}); err != nil {
 		return err
 	}
 	if err := ended(ctx); err != nil {
 		return err
 	}
 	committed = true
-	err := begun.Commit().Error
-	if err == nil || undone(err) {
+	err = begun.commit()
+	if err == nil || undone(err) || refusesCommit(err) {
 		return err
 	}
 	return unknownOutcomeError{err}
 }
+
+// grace is how long the end of a transaction may take after its ctx has ended: nobody knows what has become of a COMMIT
+// that is given up.
+const grace = 5 * time.Second
+
+// beginTx begins a transaction of database/sql, which ends with ctx, and its COMMIT, which the driver lets end with the
+// ctx of the BEGIN, grace later.
+func beginTx(ctx context.Context, db *gorm.DB) (begun, error) {
+	whole, end := context.WithCancel(context.WithoutCancel(ctx))
+	untie := context.AfterFunc(ctx, end)
+	tx := db.Session(&gorm.Session{NewDB: true, Context: whole}).Begin(&sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if tx.Error != nil {
+		untie()
+		end()
+		return begun{}, tx.Error
+	}
+	commit := func() error {
+		defer end()
+		if !untie() {
+			tx.Rollback()
+			return ended(ctx)
+		}
+		defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, end) })()
+		return tx.Commit().Error
+	}
+	rollback := func() error {
+		defer end()
+		defer untie()
+		return tx.Rollback().Error
+	}
+	return begun{tx.Session(&gorm.Session{NewDB: true, Context: ctx}), commit, rollback}, nil
+}
+
+// beginSession begins a transaction by statements: MySQL's driver has no ctx for the COMMIT of database/sql. The connection
+// is discarded where it may be in a transaction still.
+func beginSession(ctx context.Context, db *gorm.DB) (begun, error) {
+	exec := func(ctx context.Context, text string) error {
+		_, err := conn{db: db.Session(&gorm.Session{NewDB: true, Context: ctx})}.exec(text)
+		if err != nil {
+			discard(db)
+		}
+		return err
+	}
+	for _, text := range []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"} {
+		if err := exec(ctx, text); err != nil {
+			return begun{}, err
+		}
+	}
+	finish := func(text string) func() error {
+		return func() error {
+			late, end := context.WithCancel(context.WithoutCancel(ctx))
+			defer end()
+			defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, end) })()
+			return exec(late, text)
+		}
+	}
+	return begun{db.Session(&gorm.Session{NewDB: true, Context: ctx}), finish("COMMIT"), finish("ROLLBACK")}, nil
+}
+
+// stoppedError is what went wrong in a transaction whose ctx has ended.
+type stoppedError struct{ stopped, err error }
+
+func (e stoppedError) Error() string   { return e.stopped.Error() }
+func (e stoppedError) Unwrap() []error { return []error{e.stopped, e.err} }
 
 // unknownOutcomeError is an error of a COMMIT whose answer was lost.
 type unknownOutcomeError struct{ error }
@@ -170,10 +236,18 @@ func undone(err error) bool {
 		return true
 	}
 	switch mysqlNumber(err) {
-	case 1205, 1213, 1047: // lock wait timeout, deadlock or another node of a Galera cluster was first, node not ready
+	case 1205, 1213, 1047, // lock wait timeout, deadlock or another node of a Galera cluster was first, node not ready
+		1020, 1206, // a row has changed since it was read (innodb_snapshot_isolation), no memory for locks
+		1305, 3101: // a savepoint went with its transaction, another member of a replication group was first
 		return true
 	}
 	return false
+}
+
+// refusesCommit reports whether PostgreSQL answered to a COMMIT that it rolled back, as for a deferred constraint.
+func refusesCommit(err error) bool {
+	state := sqlState(err)
+	return len(state) == 5 && !slices.Contains([]string{"08", "53", "57", "58", "XX"}, state[:2])
 }
 
 // unavailable reports whether the server ended the connection or the statement by itself: as it shuts down, or at an
@@ -191,13 +265,16 @@ func unavailable(err error) bool {
 }
 
 // retryable reports whether what err ended may be begun anew.
-func retryable(err error) bool {
+func (s *Store) retryable(err error) bool {
 	if err == nil {
 		return false
+	}
+	if s.sqlite() {
+		return IsBusy(err)
 	}
 	if _, unknown := errors.AsType[unknownOutcomeError](err); unknown {
 		return false
 	}
 	_, broken := errors.AsType[lostError](err)
-	return broken || IsBusy(err) || undone(err) || unavailable(err)
+	return broken || undone(err) || unavailable(err)
 }

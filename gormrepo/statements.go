@@ -17,7 +17,8 @@ type statements struct {
 	fence, consumeCode, consumeToken, revokeToken      string
 
 	returning bool   // consumeCode returns the row: MySQL has no such thing
-	lockGrant string // of a code, where there are row locks
+	grantOf   string // the id of a code's grant, where its lock takes a statement of its own
+	lockGrant string // of a code, or by id after grantOf, where there are row locks
 	heldGrant string // grant, and locks it where there are row locks
 }
 
@@ -50,10 +51,12 @@ func statementsOf(dialect string, t tables) statements {
 	s.heldGrant = s.grant
 	switch dialect {
 	case "postgres":
-		s.lockGrant = lockGrant(t) + " FOR NO KEY UPDATE"
+		s.lockGrant = "SELECT 1 FROM " + t.grants + " WHERE id = (SELECT grant_id FROM " + t.codes + " WHERE digest = ?) FOR NO KEY UPDATE"
 		s.heldGrant += " FOR NO KEY UPDATE"
 	case "mysql":
-		s.lockGrant = lockGrant(t) + " FOR UPDATE"
+		// In one statement, the read of the code would begin a snapshot that the grant can have left behind (error 1020).
+		s.grantOf = "SELECT grant_id FROM " + t.codes + " WHERE digest = ?"
+		s.lockGrant = "SELECT 1 FROM " + t.grants + " WHERE id = ? FOR UPDATE"
 		s.heldGrant += " FOR UPDATE"
 	}
 	if dialect == "postgres" {
@@ -65,10 +68,6 @@ func statementsOf(dialect string, t tables) statements {
 		}
 	}
 	return s
-}
-
-func lockGrant(t tables) string {
-	return "SELECT 1 FROM " + t.grants + " WHERE id = (SELECT grant_id FROM " + t.codes + " WHERE digest = ?)"
 }
 
 func insert(table, columns string) string {

@@ -106,7 +106,7 @@ func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) er
 		t := &tx{Store: s, conn: c}
 		defer func() { t.done = true }()
 		refused = fn(t)
-		if t.lost != nil && (refused == nil || retryable(t.lost) && !retryable(refused)) {
+		if t.lost != nil && (refused == nil || s.retryable(t.lost) && !s.retryable(refused)) {
 			return t.lost // fn has passed over it
 		}
 		return refused
@@ -191,7 +191,7 @@ func (s *Store) again(ctx context.Context, fn func() error) error {
 	deadline := time.Now().Add(busyTimeout)
 	for wait := shortestWait; ; wait = min(2*wait, longestWait) {
 		err := fn()
-		if !retryable(err) || time.Now().After(deadline) {
+		if !s.retryable(err) || time.Now().After(deadline) {
 			if broken, ok := err.(lostError); ok { //nolint:errorlint // the outermost one
 				return broken.error
 			}
@@ -255,12 +255,14 @@ type tx struct {
 	lost error // for which the database has undone the transaction, or may have: what ran after it would be on its own
 }
 
-// check ends the transaction for fn if the database has undone it with err.
+// check ends the transaction for fn if the database has undone it with err, or the connection is lost.
 func (t *tx) check(err error) {
-	if undoesAll(err) || undone(err) {
-		t.done, t.lost = true, err
+	if undoesAll(err) || undone(err) || err != nil && !t.sqlite() && !answered(err) {
+		t.lose(err)
 	}
 }
+
+func (t *tx) lose(err error) { t.done, t.lost = true, err }
 
 func (t *tx) open(ctx context.Context) error {
 	if t.done {
@@ -275,6 +277,9 @@ func (t *tx) reading(ctx context.Context, fn func(c conn) error) error {
 	}
 	err := fn(t.conn)
 	t.check(err)
+	if sqlState(err) != "" {
+		t.lose(err) // PostgreSQL takes nothing more, and a savepoint for each read would be dear
+	}
 	return err
 }
 
@@ -304,10 +309,12 @@ func (t *tx) inTx(ctx context.Context, fn func(c conn) error) error {
 	}
 	if err != nil {
 		if _, undo := t.conn.exec("ROLLBACK TO SAVEPOINT " + name); undo != nil {
+			t.lose(undo)
 			return undo
 		}
 	}
 	if _, release := t.conn.exec("RELEASE SAVEPOINT " + name); release != nil {
+		t.lose(release)
 		return release
 	}
 	return err

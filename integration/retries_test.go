@@ -1,7 +1,7 @@
 package integration_test
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/repository"
@@ -76,7 +77,7 @@ func TestWhatAServerHasUndoneRunsAgainAndWhatItRefusesDoesNot(t *testing.T) {
 	again := map[string][]string{
 		"PostgreSQL": {"40001", "40P01", "55P03", "08000", "08006", "57P01", "57P03", "53300"},
 		"MySQL": {
-			"1205", "1213", "1047", "1040", "1053", "1077", "1079", "1152", "1158", "1159", "1160", "1161", "1317", "1927", "3169", "4031",
+			"1020", "1205", "1206", "1213", "1305", "3101", "1047", "1040", "1053", "1077", "1079", "1152", "1158", "1159", "1160", "1161", "1317", "1927", "3169", "4031",
 		},
 	}
 	refused := map[string][]string{"PostgreSQL": {"P0001", "22000", "XX000"}, "MySQL": {"1644", "1105", "3024"}}
@@ -163,11 +164,56 @@ func TestAnAnswerToCommitThatIsLostIsAnUnknownOutcome(t *testing.T) {
 	}
 }
 
-// commitCutter is a proxy to a server that, once armed, closes the next connection on which a COMMIT comes.
+// TestACallEndsSoonAfterItsContextThoughTheServerIsSilent lets the network swallow a BEGIN, and a COMMIT, and what follows.
+func TestACallEndsSoonAfterItsContextThoughTheServerIsSilent(t *testing.T) {
+	for _, s := range servers {
+		for _, at := range []string{"begin", "commit"} {
+			t.Run(s.name+" "+at, func(t *testing.T) {
+				u, err := url.Parse(s.database(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				proxy := newCommitCutter(t, u.Host, false)
+				proxy.silent, u.Host = true, proxy.address
+				if at == "begin" {
+					proxy.at = map[string]string{"PostgreSQL": "begin isolation level read committed", "MySQL": "start transaction"}[s.name]
+				}
+				opened(t, s.backend(), u.String(), func(store repository.Store) {
+					ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+					defer cancel()
+					proxy.armed.Store(true)
+					ended := make(chan error, 1)
+					go func() { ended <- store.Clients().Create(ctx, domain.Client{ID: "silent", Kind: domain.Dynamic}) }()
+					select {
+					case err = <-ended:
+					case <-time.After(20 * time.Second):
+						t.Error("the call waits for the network")
+						proxy.release()
+						err = <-ended
+					}
+					if proxy.armed.Load() {
+						t.Error("it was not swallowed")
+					}
+					if unknown := errors.Is(err, repository.ErrUnknownOutcome); unknown != (at == "commit") || err == nil {
+						t.Errorf("got %v", err)
+					}
+					proxy.release()
+				})
+			})
+		}
+	}
+}
+
+// commitCutter is a proxy to a server that, once armed, closes the next connection on which a COMMIT comes, or says nothing
+// more on it.
 type commitCutter struct {
 	address, server string
-	arrives         bool // the COMMIT, before the connection is closed
+	at              string // how the statement ends: commit
+	arrives         bool   // the statement, before the connection is closed
+	silent          bool   // do not close it, until release
 	armed           atomic.Bool
+	release         func()
+	released        <-chan struct{}
 }
 
 func newCommitCutter(t *testing.T, server string, arrives bool) *commitCutter {
@@ -176,10 +222,14 @@ func newCommitCutter(t *testing.T, server string, arrives bool) *commitCutter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &commitCutter{address: listener.Addr().String(), server: server, arrives: arrives}
+	ctx, release := context.WithCancel(t.Context())
+	p := &commitCutter{
+		address: listener.Addr().String(), server: server, at: "commit", arrives: arrives, release: release, released: ctx.Done(),
+	}
 	var all sync.WaitGroup
 	t.Cleanup(func() {
 		_ = listener.Close()
+		release()
 		all.Wait()
 	})
 	all.Go(func() {
@@ -205,12 +255,15 @@ func (p *commitCutter) serve(client net.Conn) {
 	defer server.Close()
 	var cut atomic.Bool
 	answers.Go(func() {
-		defer client.Close()
 		buffer := make([]byte, 64<<10)
 		for {
 			n, err := server.Read(buffer)
+			if cut.Load() && p.silent {
+				return
+			}
 			if err != nil || cut.Load() {
-				return // with the answer to the COMMIT, which the server has given by now
+				_ = client.Close() // with the answer to the COMMIT, which the server has given by now
+				return
 			}
 			if _, err := client.Write(buffer[:n]); err != nil {
 				return
@@ -223,8 +276,12 @@ func (p *commitCutter) serve(client net.Conn) {
 		if err != nil {
 			return
 		}
-		if bytes.HasSuffix(bytes.ToLower(bytes.TrimRight(buffer[:n], "\x00")), []byte("commit")) && p.armed.CompareAndSwap(true, false) {
+		if p.hits(buffer[:n]) && p.armed.CompareAndSwap(true, false) {
 			cut.Store(true)
+			if p.silent {
+				<-p.released
+				return
+			}
 			if !p.arrives {
 				return
 			}
@@ -233,4 +290,9 @@ func (p *commitCutter) serve(client net.Conn) {
 			return
 		}
 	}
+}
+
+// hits reports whether a message is the statement.
+func (p *commitCutter) hits(message []byte) bool {
+	return strings.HasSuffix(strings.ToLower(strings.TrimRight(string(message), "\x00")), p.at)
 }

@@ -116,7 +116,9 @@ type Store interface {
 	// A method of tx that fails has changed nothing, and the transaction goes on: fn decides.
 	// fn may run again after a serialization failure, a deadlock or a busy database, so it must not
 	// have effects of its own before InTx returns; retries are bounded and end with ctx. fn must use
-	// tx alone, in one goroutine: calling the Store from inside fn can wait for itself.
+	// tx alone, in one goroutine: calling the Store from inside fn can wait for itself. A method of tx looks at its own
+	// ctx before it begins; its waits end with the ctx of InTx. Where a database has given the transaction up, its methods
+	// fail from then on, and InTx fails or runs fn again, whatever fn returns.
 	InTx(ctx context.Context, fn func(tx Repositories) error) error
 
 	// Stats counts what is stored.

@@ -171,6 +171,15 @@ func txErrorUnchanged(t *testing.T, f *fixture) {
 		t.Errorf("InTx returned %v, want exactly %v", got, inside)
 	}
 	wantError(t, got, repository.ErrNotFound)
+	ctx, cancel := context.WithCancel(f.ctx)
+	defer cancel()
+	got = f.InTx(ctx, func(tx repository.Repositories) error {
+		cancel()
+		return inside
+	})
+	if got != inside {
+		t.Errorf("InTx whose ctx has ended returned %v, want exactly %v", got, inside)
+	}
 }
 
 func txPanic(t *testing.T, f *fixture) {
