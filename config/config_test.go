@@ -320,9 +320,65 @@ func TestNoPrintedConfigHoldsThePassword(t *testing.T) {
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("", "config", c, "url", c.DatabaseURL)
 	slog.New(slog.NewTextHandler(&log, nil)).Info("", "config", c, "url", c.DatabaseURL)
-	printed := fmt.Sprintf("%v %+v %#v %s %q %x", c, c, c, c.DatabaseURL, c.DatabaseURL, c.DatabaseURL) + log.String()
+	printed := fmt.Sprintf("%v %+v %#v", c, c, c) + log.String()
 	if strings.Contains(printed, "hunter2") || !strings.Contains(printed, "mysql://oauth@db/x") {
 		t.Error(printed)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%d", "%t", "%c", "%40.3s", "%!"} {
+		if printed := fmt.Sprintf(verb, c.DatabaseURL); !strings.HasPrefix(printed, "mysql://oauth@db/x") {
+			t.Errorf("%s prints %s", verb, printed)
+		}
+	}
+}
+
+func TestADatabaseURLShowsNothingOfWhatMayBeAPassword(t *testing.T) {
+	for url, want := range map[DatabaseURL]string{
+		"postgresql://ada:hunter2@h:1/d": "postgresql://ada@h:1/d",
+		"mysql://ada:hunter2@h:1/d?x=y":  "mysql://ada@h:1/d",
+		"root://hunter2@tcp(h)/d":        "",
+		"mysql://hunter2@tcp(h)/d":       "", // of the driver's form: user mysql, password //hunter2
+		"MYSQL://hunter2@unix/d":         "",
+		"root://hunter2@h/d":             "",
+		"ada:hunter2@tcp(h)/d":           "",
+		"mysql://ada:12#hunter2@h/d":     "",
+		"mysql://ada:12?hunter2@h/d":     "",
+		"mysql://ada:12/hunter2@h/d":     "",
+		"host=h password=hunter2":        "",
+		"host=h password=x://hunter2@h":  "",
+	} {
+		if want == "" {
+			want = DatabaseURL("?").String()
+		}
+		if got := url.String(); got != want {
+			t.Errorf("%q shows %s, want %s", string(url), got, want)
+		}
+	}
+}
+
+func TestADatabaseURLIsOneOfItsBackend(t *testing.T) {
+	for url, want := range map[DatabaseURL]Backend{
+		"postgres://h/d":          Postgres,
+		"postgresql://h/d":        Postgres,
+		"host=localhost user=ada": Postgres,
+		"service=ada":             Postgres,
+		"user = ada password='x y' application_name=a": Postgres,
+		"host=h password=a://b@c/d dbname=d":           Postgres,
+		"myapp.setting=1":                              Postgres,
+		"mysql://h/d":                                  MySQL,
+		"ada@tcp(h)/d?charset=utf8mb4":                 MySQL,
+		"/d":                                           MySQL,
+		"http://h/d?dbname=x":                          "",
+		"mysql":                                        "",
+		"postgres":                                     "",
+		"localhost user=ada":                           "",
+		"=":                                            "",
+	} {
+		for _, backend := range []Backend{Postgres, MySQL} {
+			_, err := load(map[string]string{"MCP_OAUTH_STORAGE_BACKEND": string(backend), "MCP_OAUTH_DATABASE_URL": string(url)})
+			if (err == nil) != (backend == want) {
+				t.Errorf("%s is %q: %v", backend, string(url), err)
+			}
+		}
 	}
 }
 
@@ -360,6 +416,7 @@ func FuzzDatabaseURL(f *testing.F) {
 	f.Add("postgres", "oauth", "geheim", "db:5432", "/oauth?sslmode=require")
 	f.Add("mysql", "root", "12/34@5", "db", "/x")
 	f.Add("mysql", "root", "1?2#3", "", "")
+	f.Add("", "root", "//", "h", "/x")
 	f.Fuzz(func(t *testing.T, scheme, user, password, host, rest string) {
 		const mark = "7Sesame7"
 		password += mark
@@ -368,8 +425,13 @@ func FuzzDatabaseURL(f *testing.F) {
 			if strings.Contains(scheme+user+host+rest, mark) {
 				continue
 			}
-			if strings.Contains(u.String(), mark) {
-				t.Errorf("the password of %q shows in %q", string(u), u)
+			native := DatabaseURL(user + ":" + written + "@tcp(" + host + ")" + rest)
+			for _, u := range []DatabaseURL{u, native} {
+				for _, verb := range []string{"%v", "%#v", "%d", "%x", "%!"} {
+					if printed := fmt.Sprintf(verb, u); printed != u.String() || strings.Contains(printed, mark) {
+						t.Errorf("the password of %q shows in %q", string(u), printed)
+					}
+				}
 			}
 		}
 	})

@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
-	"net/url"
-	"strings"
 
 	"github.com/go-sql-driver/mysql"
 	gormmysql "gorm.io/driver/mysql"
@@ -18,13 +15,14 @@ import (
 	"github.com/oauthstore/oauthstore/gormrepo/internal/serverdb"
 )
 
-// Options configure Open. nil means the defaults.
+// Options configure Open: Now, the clock; Logger, which gets statements at debug level; TablePrefix; SkipMigrate; MaxConns,
+// the connections at most, 16 by default. nil means the defaults.
 type Options = serverdb.Options
 
 // Open returns a Store on the database that address names: mysql://user:password@host:port/database?tls=..., or the
 // form of github.com/go-sql-driver/mysql, user:password@tcp(host:port)/database?tls=.... The parameters are those
-// of that driver. The tables are InnoDB's. It creates the schema on first use and brings an older one up to date;
-// several instances may open at once.
+// of that driver; a charset is utf8mb4, and a collation one of its own. The tables are InnoDB's. It creates the schema on
+// first use and brings an older one up to date; several instances may open at once.
 //
 // Each connection sets innodb_lock_wait_timeout=3, and on a Galera cluster wsrep_sync_wait=7, so that a read waits until
 // its node has what another one has acknowledged. Parameters of the address go before that: wsrep_sync_wait=0 is
@@ -35,7 +33,7 @@ type Options = serverdb.Options
 func Open(ctx context.Context, address string, opts *Options) (*gormrepo.Store, error) {
 	config, err := parse(address)
 	if err != nil {
-		return nil, fmt.Errorf("mysql: open: %w", serverdb.ErrURL) // err may quote the address
+		return nil, fmt.Errorf("mysql: open: %w", err)
 	}
 	config.ClientFoundRows = true      // rows that an update matched, as everywhere else
 	config.InterpolateParams = true    // one round trip, and on Galera no abort goes unnoticed
@@ -85,35 +83,13 @@ func ofCluster(ctx context.Context, config *mysql.Config) (bool, error) {
 	var node bool
 	err = pool.QueryRowContext(ctx, "SELECT @@wsrep_on").Scan(&node)
 	if answer, ok := errors.AsType[*mysql.MySQLError](err); ok {
-		const unready = 1047
-		return answer.Number == unready, nil // else there is no such variable
+		const unready, unknownVariable = 1047, 1193
+		switch answer.Number {
+		case unready:
+			return true, nil
+		case unknownVariable:
+			return false, nil
+		}
 	}
 	return node, err
-}
-
-// parse reads both forms of an address.
-func parse(address string) (*mysql.Config, error) {
-	if !strings.HasPrefix(address, "mysql://") {
-		return mysql.ParseDSN(address)
-	}
-	if err := serverdb.CheckURL(address); err != nil {
-		return nil, err
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, err
-	}
-	config, err := mysql.ParseDSN("/?" + u.RawQuery)
-	if err != nil {
-		return nil, err
-	}
-	config.User = u.User.Username()
-	config.Passwd, _ = u.User.Password()
-	config.DBName = strings.TrimPrefix(u.Path, "/")
-	port := u.Port()
-	if port == "" {
-		port = "3306"
-	}
-	config.Net, config.Addr = "tcp", net.JoinHostPort(u.Hostname(), port)
-	return config, nil
 }

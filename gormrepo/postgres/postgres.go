@@ -3,7 +3,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -13,7 +16,8 @@ import (
 	"github.com/oauthstore/oauthstore/gormrepo/internal/serverdb"
 )
 
-// Options configure Open. nil means the defaults.
+// Options configure Open: Now, the clock; Logger, which gets statements at debug level; TablePrefix; SkipMigrate; MaxConns,
+// the connections at most, 16 by default. nil means the defaults.
 type Options = serverdb.Options
 
 // Open returns a Store on the database that url names, postgres://user:password@host:port/database?sslmode=..., or
@@ -25,7 +29,7 @@ type Options = serverdb.Options
 func Open(ctx context.Context, url string, opts *Options) (*gormrepo.Store, error) {
 	config, err := parse(url)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: open: %w", serverdb.ErrURL) // err may quote the URL
+		return nil, fmt.Errorf("postgres: open: %w", err)
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = serverdb.ConnectTimeout
@@ -35,9 +39,24 @@ func Open(ctx context.Context, url string, opts *Options) (*gormrepo.Store, erro
 	return serverdb.Open(ctx, "postgres", where, pool, gormpostgres.New(gormpostgres.Config{Conn: pool}), opts)
 }
 
+// parse reads both forms of url. An error does not repeat it, but for the path of a file.
 func parse(url string) (*pgx.ConnConfig, error) {
-	if err := serverdb.CheckURL(url); err != nil {
-		return nil, err
+	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
+		if err := serverdb.CheckURL(url); err != nil {
+			return nil, err
+		}
 	}
-	return pgx.ParseConfig(url)
+	config, err := pgx.ParseConfig(url)
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, fmt.Errorf("%w: %w", serverdb.ErrURL, file)
+	}
+	if err != nil {
+		return nil, serverdb.ErrURL
+	}
+	for name := range config.RuntimeParams {
+		if strings.ContainsAny(name, ":/@?") { // the beginning of a URL of another scheme, read as a keyword
+			return nil, serverdb.ErrURL
+		}
+	}
+	return config, nil
 }

@@ -41,17 +41,23 @@ var ErrURL = fmt.Errorf("%w: the URL cannot be read", repository.ErrInvalid)
 // ConnectTimeout is how long the attempt to connect to one address may take where the URL names no time.
 const ConnectTimeout = 10 * time.Second
 
-// CheckURL returns ErrURL for a URL with an @ elsewhere than once before the host: a password that was not escaped may
-// have ended up in another part of it.
+// CheckURL returns ErrURL where an unescaped password may have ended up in another part of a URL: where there is an @,
+// there is one before the host, and others at most in the values of the query.
 func CheckURL(text string) error {
-	_, rest, isURL := strings.Cut(text, "://")
-	if !isURL {
+	_, rest, _ := strings.Cut(text, "://")
+	if !strings.Contains(rest, "@") {
 		return nil
 	}
-	rest, _, _ = strings.Cut(rest, "?")
+	rest, fragment, _ := strings.Cut(rest, "#")
+	rest, query, _ := strings.Cut(rest, "?")
 	authority, path, _ := strings.Cut(rest, "/")
-	if strings.Contains(path, "@") || strings.Count(authority, "@") > 1 {
+	if strings.Count(authority, "@") != 1 || strings.Contains(path+fragment, "@") {
 		return ErrURL
+	}
+	for parameter := range strings.SplitSeq(query, "&") {
+		if name, _, _ := strings.Cut(parameter, "="); strings.Contains(name, "@") {
+			return ErrURL
+		}
 	}
 	return nil
 }

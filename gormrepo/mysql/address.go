@@ -1,0 +1,84 @@
+package mysql
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/oauthstore/oauthstore/gormrepo/internal/serverdb"
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+var (
+	errNoDatabase = fmt.Errorf("%w: the address names no database", repository.ErrInvalid)
+	errCharset    = fmt.Errorf("%w: charset must be utf8mb4, and collation one of utf8mb4", repository.ErrInvalid)
+)
+
+// parse reads both forms of an address. An error does not repeat it.
+func parse(address string) (*mysql.Config, error) {
+	if !strings.HasPrefix(address, "mysql://") {
+		return parseDSN(address)
+	}
+	if err := serverdb.CheckURL(address); err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(address)
+	if err != nil || strings.ContainsAny(u.Host, "()") {
+		return nil, serverdb.ErrURL
+	}
+	host := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "3306"))
+	database := url.PathEscape(strings.TrimPrefix(u.Path, "/"))
+	query := strings.ReplaceAll(u.RawQuery, "/", "%2F") // the database of a DSN begins after its last slash
+	config, err := parseDSN(fmt.Sprintf("tcp(%s)/%s?%s", host, database, query))
+	if err != nil {
+		return nil, err
+	}
+	config.User = u.User.Username()
+	config.Passwd, _ = u.User.Password()
+	return config, nil
+}
+
+// parseDSN reads the form of the driver.
+func parseDSN(dsn string) (*mysql.Config, error) {
+	_, query, _ := strings.Cut(dsn[strings.LastIndex(dsn, "/")+1:], "?")
+	if err := checkParameters(query); err != nil {
+		return nil, err
+	}
+	config, err := mysql.ParseDSN(dsn)
+	if err != nil || strings.Contains(config.Net, ":") { // without an @, a password ends up in the network
+		return nil, serverdb.ErrURL
+	}
+	if config.DBName == "" {
+		return nil, errNoDatabase
+	}
+	return config, nil
+}
+
+// checkParameters refuses charsets other than utf8mb4: in some of them a quote within a value ends it, where values are
+// interpolated, and others have not all characters.
+func checkParameters(query string) error {
+	for parameter := range strings.SplitSeq(query, "&") {
+		name, value, found := strings.Cut(parameter, "=")
+		if !found {
+			continue
+		}
+		switch name = strings.ToLower(name); {
+		case name == "strict", // the driver panics
+			name == "password", name == "passwd", name == "pwd": // would be part of a statement, and of its error
+			return serverdb.ErrURL
+		case name == "charset", strings.Contains(name, "character_set_"):
+			if !strings.EqualFold(value, "utf8mb4") {
+				return errCharset
+			}
+		case name == "collation", strings.Contains(name, "collation_"):
+			if value != "" && !strings.HasPrefix(value, "utf8mb4_") {
+				return errCharset
+			}
+		}
+	}
+	return nil
+}
