@@ -20,9 +20,6 @@ import (
 // transaction may undo the one under way, and MariaDB 10.11 was seen to let what followed run on its own, without an
 // error (MDEV-24255 is about the same).
 func (s *Store) fitForCluster(ctx context.Context) error {
-	if s.write.Name() != "mysql" {
-		return nil
-	}
 	const causal = 7 // reads, updates and deletions, insertions
 	var node, waits bool
 	var before, after int
@@ -44,8 +41,8 @@ func (s *Store) fitForCluster(ctx context.Context) error {
 		})
 	})
 	switch {
-	case mysqlNumber(err) != 0 && !node:
-		return nil // there is no such variable: this is no such cluster
+	case mysqlNumber(err) == unknownVariable:
+		return nil // this is no such cluster
 	case err != nil:
 		return err
 	case node && (!waits || after > before):
@@ -53,6 +50,8 @@ func (s *Store) fitForCluster(ctx context.Context) error {
 	}
 	return nil
 }
+
+const unknownVariable = 1193
 
 // unready reports whether a node of a Galera cluster has said that it takes no statements: it joins, or it is cut off.
 func unready(err error) bool { return mysqlNumber(err) == 1047 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,10 +25,12 @@ type Options struct {
 	// Logger gets each statement at debug level, never with values. nil: slog.Default().
 	Logger *slog.Logger
 
-	// TablePrefix replaces DefaultTablePrefix: ASCII letters, digits and underscores.
+	// TablePrefix replaces DefaultTablePrefix: up to 32 ASCII letters, digits and underscores, no digit first. PostgreSQL
+	// makes letters small.
 	TablePrefix string
 
-	// SkipMigrate leaves the schema to the application, which calls Store.Migrate when it wants to.
+	// SkipMigrate leaves the schema to the application, which calls Store.Migrate when it wants to. One that is newer than
+	// this program is refused all the same.
 	SkipMigrate bool
 }
 
@@ -66,13 +69,17 @@ type Store struct {
 
 var _ repository.Store = (*Store)(nil)
 
-// New returns a Store in the database of an application's own handle, whatever its dialect, pool and
-// settings, and brings the schema up to date unless opts say otherwise. The application keeps the
-// handle: Close does not close it.
+// New returns a Store in the database of an application's own handle, of GORM's dialects for SQLite, PostgreSQL and MySQL,
+// whatever its pool and settings but for those below, and brings the schema up to date unless opts say otherwise. The
+// application keeps the handle: Close does not close it. New waits for the database without limit.
 //
 // On SQLite, each call takes one connection of the pool and gives it back as it was; while it has it,
 // foreign keys are enforced and waits for locks end with ctx. For an in-memory database the pool must
 // be limited to one connection, or each connection has a database of its own.
+//
+// On MySQL, the handle's sessions must commit by themselves and be in utf8mb4: ErrInvalid if they do not. A statement whose
+// caller has given up waits there until innodb_lock_wait_timeout is over, 50 seconds by default; Open of package mysql
+// sets 3.
 //
 // On a Galera cluster, the DSN of the handle must set wsrep_sync_wait=7, or a read on one node may miss what another
 // one has acknowledged, and interpolateParams=true, or an aborted transaction may go unnoticed: ErrInvalid if it does not.
@@ -86,7 +93,7 @@ func New(db *gorm.DB, opts *Options) (*Store, error) {
 	}
 	s.borrowed = true
 	ctx := context.Background()
-	if err := s.fitForCluster(ctx); err != nil {
+	if err := s.fit(ctx); err != nil {
 		return nil, s.wrap("new", err)
 	}
 	return s.ready(ctx, opts)
@@ -104,6 +111,9 @@ func Open(ctx context.Context, db Database, opts *Options) (*Store, error) {
 
 func (s *Store) ready(ctx context.Context, opts *Options) (*Store, error) {
 	if opts != nil && opts.SkipMigrate {
+		if _, err := s.current(ctx); err != nil {
+			return nil, s.wrap("check schema", err)
+		}
 		return s, nil
 	}
 	if err := s.Migrate(ctx); err != nil {
@@ -129,16 +139,20 @@ func newStore(db Database, opts *Options) (*Store, error) {
 		o.TablePrefix = DefaultTablePrefix
 	}
 	if !prefixForm.MatchString(o.TablePrefix) {
-		return nil, fmt.Errorf("gormrepo: %w: TablePrefix is not 1 to 32 ASCII letters, digits and underscores", repository.ErrInvalid)
+		return nil, fmt.Errorf("gormrepo: %w: TablePrefix is not 1 to 32 ASCII letters, digits and underscores, with no digit first", repository.ErrInvalid)
 	}
 	if _, known := dialects[db.Write.Name()]; !known {
 		return nil, fmt.Errorf("gormrepo: %w: the dialect is %q, not sqlite, postgres or mysql", repository.ErrInvalid, db.Write.Name())
+	}
+	if db.Write.Name() == "postgres" {
+		o.TablePrefix = strings.ToLower(o.TablePrefix) // as it does with names that are not quoted
 	}
 	session := &gorm.Session{NewDB: true, SkipHooks: true, SkipDefaultTransaction: true, Logger: slogLogger{o.Logger}}
 	s := &Store{
 		write: db.Write.Session(session), lock: db.Lock, release: db.Close,
 		clock: o.Now, tables: tablesOf(o.TablePrefix, db.Write.Name()),
 	}
+	s.write.DefaultTransactionTimeout = 0 // of this session: ctx ends what it has to
 	if db.Read != nil {
 		s.read = db.Read.Session(session)
 	}

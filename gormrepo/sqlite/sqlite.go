@@ -25,7 +25,8 @@ const (
 	Normal = sqlitedb.Normal
 )
 
-// Options configure Open. nil means the defaults.
+// Options configure Open: Now, the clock; Logger, which gets statements at debug level; Synchronous, Full or Normal;
+// TablePrefix; SkipMigrate; Readers, the connections for reading, 4 by default. nil means the defaults.
 type Options = sqlitedb.Options
 
 // Open returns a Store on the database file at path. It creates the file (0600), its directory (0700)

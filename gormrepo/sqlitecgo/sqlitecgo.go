@@ -22,7 +22,8 @@ const (
 	Normal = sqlitedb.Normal
 )
 
-// Options configure Open. nil means the defaults.
+// Options configure Open: Now, the clock; Logger, which gets statements at debug level; Synchronous, Full or Normal;
+// TablePrefix; SkipMigrate; Readers, the connections for reading, 4 by default. nil means the defaults.
 type Options = sqlitedb.Options
 
 // Open is sqlite.Open with the cgo driver. Processes with either driver may share a file.

@@ -1,0 +1,118 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"gorm.io/gorm"
+
+	"github.com/oauthstore/oauthstore/domain"
+	"github.com/oauthstore/oauthstore/gormrepo"
+	"github.com/oauthstore/oauthstore/gormrepo/postgres"
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+func TestAHandleThatTheStoreCannotBeRightOnIsRefused(t *testing.T) {
+	address := mySQL.database(t)
+	for parameters, named := range map[string]string{
+		"?autocommit=0": "autocommit", "?charset=utf8": "utf8mb4", "?charset=latin1": "utf8mb4", "?character_set_results=latin1": "utf8mb4",
+	} {
+		_, err := gormrepo.New(mySQL.handle(t, address+parameters), nil)
+		if !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), named) {
+			t.Errorf("%s: got %v", parameters, err)
+		}
+	}
+}
+
+// TestAClientThatTheApplicationHoldsIsNotSaidToBeMissing lets a table of the application refer to a grant.
+func TestAClientThatTheApplicationHoldsIsNotSaidToBeMissing(t *testing.T) {
+	check := func(t *testing.T, db *gorm.DB, idType string) {
+		store, err := gormrepo.New(db, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := t.Context()
+		err = errors.Join(
+			store.Clients().Create(ctx, domain.Client{ID: theClient, Kind: domain.Dynamic}),
+			store.Grants().Create(ctx, domain.Grant{ID: "held", ClientID: theClient}),
+			db.Exec("CREATE TABLE notes (grant_id "+idType+" NOT NULL, FOREIGN KEY (grant_id) REFERENCES oauth_grants (id))").Error,
+			db.Exec("INSERT INTO notes VALUES ('held')").Error,
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = store.Clients().Delete(ctx, theClient)
+		if err == nil || errors.Is(err, repository.ErrNotFound) || strings.Contains(err.Error(), "notes") {
+			t.Errorf("got %v", err)
+		}
+		if _, err := store.Clients().Get(ctx, theClient); err != nil {
+			t.Errorf("the client: %v", err)
+		}
+	}
+	for _, d := range sqliteDrivers {
+		t.Run(d.name, func(t *testing.T) { check(t, plainGORM(t, d, dbPath(t), &gorm.Config{}), "TEXT") })
+	}
+	types := map[string]string{"PostgreSQL": "TEXT", "MySQL": "VARBINARY(255)"}
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) { check(t, s.handle(t, s.database(t)), types[s.name]) })
+	}
+}
+
+// TestATransactionWhoseReadFailsIsNotCommitted lets PostgreSQL end a read by its statement_timeout, and passes over that.
+func TestATransactionWhoseReadFailsIsNotCommitted(t *testing.T) {
+	address := postgreSQL.database(t)
+	opened(t, postgreSQL.backend(), address, func(store repository.Store) {
+		lock := postgreSQL.handle(t, address).Begin()
+		defer lock.Rollback()
+		if err := lock.Exec("LOCK TABLE oauth_grants IN ACCESS EXCLUSIVE MODE").Error; err != nil {
+			t.Fatal(err)
+		}
+		opened(t, postgreSQL.backend(), address+"&statement_timeout=200", func(hurried repository.Store) {
+			var read, after error
+			err := hurried.InTx(t.Context(), func(tx repository.Repositories) error {
+				if err := tx.Clients().Create(t.Context(), domain.Client{ID: "first", Kind: domain.Dynamic}); err != nil {
+					return err
+				}
+				_, read = tx.Grants().Get(t.Context(), "locked")
+				after = tx.Clients().Create(t.Context(), domain.Client{ID: "second", Kind: domain.Dynamic})
+				return nil
+			})
+			if read == nil || !errors.Is(after, repository.ErrClosed) || err == nil || errors.Is(err, repository.ErrUnknownOutcome) {
+				t.Errorf("the read ended with %v, what followed with %v, and the transaction with %v", read, after, err)
+			}
+		})
+		for _, id := range []string{"first", "second"} {
+			if _, err := store.Clients().Get(context.WithoutCancel(t.Context()), id); !errors.Is(err, repository.ErrNotFound) {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+	})
+}
+
+func TestASchemaFromTheFutureIsRefusedOnServersToo(t *testing.T) {
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			address := s.database(t)
+			opened(t, s.backend(), address, func(repository.Store) {})
+			db := s.handle(t, address)
+			if err := db.Exec("INSERT INTO oauth_migrations (id) VALUES ('9999')").Error; err != nil {
+				t.Fatal(err)
+			}
+			for _, skip := range []bool{false, true} {
+				_, errOpen := s.open(t.Context(), address, &postgres.Options{SkipMigrate: skip})
+				_, errNew := gormrepo.New(db, &gormrepo.Options{SkipMigrate: skip})
+				for _, err := range []error{errOpen, errNew} {
+					if !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), "newer than this program") {
+						t.Errorf("SkipMigrate %v: got %v", skip, err)
+					}
+				}
+			}
+			var applied int64
+			if err := db.Table("oauth_migrations").Count(&applied).Error; err != nil || applied != 2 {
+				t.Errorf("%d steps, %v", applied, err)
+			}
+		})
+	}
+}
