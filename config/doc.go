@@ -12,8 +12,8 @@
 //	MCP_OAUTH_AUTHORIZATION_CODE_EXPIRE_MINUTES  1 to 60, default 10
 //	MCP_OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES        1 to 1440, default 60
 //	MCP_OAUTH_REFRESH_TOKEN_EXPIRE_DAYS          1 to 365, default 30
-//	MCP_OAUTH_REFRESH_GRACE                      default 2m; 0 is strict
-//	MCP_OAUTH_CLEANUP_INTERVAL                   default 5m; 0 is off
+//	MCP_OAUTH_REFRESH_GRACE                      default 2m, up to 24h; 0 is strict
+//	MCP_OAUTH_CLEANUP_INTERVAL                   default 5m, from 1s; 0 is off
 //
 // The user's data directory is $XDG_DATA_HOME or ~/.local/share, on macOS ~/Library/Application Support,
 // on Windows %LocalAppData%. A path may begin with ~/, the user's home directory.
