@@ -29,7 +29,7 @@ func TestProcessesShareAServerWhoseConnectionsAreCut(t *testing.T) {
 			address := s.database(t)
 			create(t, s.backend(), address)
 			all := run(t, s.backend(), address, workers, 0, length)
-			cuts := s.disturb(t, address, length)
+			cuts, restarts := s.disturb(t, address, length)
 			for _, p := range all {
 				if err := p.cmd.Wait(); err != nil {
 					t.Errorf("a worker: %v", err)
@@ -44,7 +44,8 @@ func TestProcessesShareAServerWhoseConnectionsAreCut(t *testing.T) {
 				}
 			}
 			raced := races(events, opConsume) + races(events, opRotate)
-			t.Logf("%d calls, %d races between processes, %d connections cut, %d outcomes unknown", len(events), raced, cuts, unknown)
+			t.Logf("%d calls, %d races between processes, %d connections cut, %d restarts, %d outcomes unknown",
+				len(events), raced, cuts, restarts, unknown)
 			if raced < 20 || cuts < 10 {
 				t.Error("the processes hardly met, or were hardly disturbed")
 			}
@@ -52,8 +53,9 @@ func TestProcessesShareAServerWhoseConnectionsAreCut(t *testing.T) {
 	}
 }
 
-// disturb ends connections until the run is nearly over, and returns how many.
-func (s server) disturb(t *testing.T, address string, length time.Duration) int {
+// disturb ends connections until the run is nearly over, and restarts the server in between where a command for that is
+// given. It returns how many of each there were.
+func (s server) disturb(t *testing.T, address string, length time.Duration) (cuts, restarts int) {
 	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
@@ -64,18 +66,36 @@ func (s server) disturb(t *testing.T, address string, length time.Duration) int 
 	defer cancel()
 	restart := os.Getenv(s.restart)
 	half := time.Now().Add(length / 2)
-	cuts := 0
 	for ctx.Err() == nil {
 		within(t, 100*time.Millisecond)
 		if restart != "" && time.Now().After(half) {
-			if out, err := exec.CommandContext(t.Context(), "sh", "-c", restart).CombinedOutput(); err != nil {
-				t.Errorf("%s: %v: %s", s.restart, err, out)
-			}
+			s.restartBy(t, restart)
+			restarts++
 			restart = ""
 		}
 		cuts += s.cutSome(name)
 	}
-	return cuts
+	return cuts, restarts
+}
+
+// restartBy runs the command, which a connection that nobody cuts must not survive.
+func (s server) restartBy(t *testing.T, command string) {
+	t.Helper()
+	pool, err := s.handle(t, os.Getenv(s.variable)).DB()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pool.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v: %s", s.restart, err, out)
+	}
+	if conn.PingContext(t.Context()) == nil {
+		t.Errorf("%s: the server has not restarted", s.restart)
+	}
 }
 
 // cutSome ends a few connections to a database. While the server restarts, there is none to end.
@@ -97,8 +117,8 @@ func (s server) cutSome(name string) int {
 	return len(ids)
 }
 
-// TestAMigrationThatIsKilledIsFinishedByTheNext kills processes that open an empty database, at moments that come
-// a little later each time, and then opens it.
+// TestAMigrationThatIsKilledIsFinishedByTheNext kills processes that open an empty database, when they have come a little
+// further each time, and then opens it.
 func TestAMigrationThatIsKilledIsFinishedByTheNext(t *testing.T) {
 	times := 20
 	if long() {
@@ -106,29 +126,78 @@ func TestAMigrationThatIsKilledIsFinishedByTheNext(t *testing.T) {
 	}
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {
-			cutShort := 0
+			s.url(t) // or there is nothing to kill
+			inside := 0
 			for i := range times {
-				address := s.database(t)
-				p := startWorker(t, workerSpec{Backend: s.name, Address: address, Name: "killed"})
-				if err := p.begin.Close(); err != nil {
-					t.Fatal(err)
-				}
-				within(t, time.Duration(i)*25*time.Millisecond/time.Duration(times))
-				_ = p.cmd.Process.Kill() // unless it has ended
-				if p.cmd.Wait() != nil {
-					cutShort++
-				}
-				opened(t, s.backend(), address, func(store repository.Store) {
-					err := store.Clients().Create(t.Context(), domain.Client{ID: "next", Kind: domain.Dynamic})
-					if err != nil {
-						t.Errorf("after %d/%d: %v", i, times, err)
+				far := i * s.steps / times
+				finished := t.Run(fmt.Sprint(i, " at step ", far), func(t *testing.T) {
+					address := s.database(t)
+					db := s.handle(t, address)
+					begun := s.killMigration(t, db, workerSpec{Backend: s.name, Address: address, Name: "killed"}, far)
+					left := tablesIn(t, db)
+					opened(t, s.backend(), address, func(store repository.Store) {
+						err := store.Clients().Create(t.Context(), domain.Client{ID: "next", Kind: domain.Dynamic})
+						if err != nil {
+							t.Error(err)
+						}
+					})
+					all := tablesIn(t, db)
+					if s.name == "PostgreSQL" && left > 0 && left < all {
+						t.Errorf("%d of %d tables were there", left, all)
+					}
+					if begun && left < all {
+						inside++
 					}
 				})
+				if !finished {
+					return
+				}
 			}
-			t.Logf("%d of %d were killed before they had ended", cutShort, times)
-			if cutShort < times/4 {
-				t.Error("hardly any was killed")
+			t.Logf("%d of %d were killed in the middle", inside, times)
+			if inside < times/4 {
+				t.Error("hardly any was killed in the middle")
 			}
 		})
 	}
+}
+
+// killMigration kills a worker whose migration is that far, unless it ends before that, and reports whether the migration
+// was seen to have begun.
+func (s server) killMigration(t *testing.T, db *gorm.DB, spec workerSpec, far int) (begun bool) {
+	t.Helper()
+	p := startWorker(t, spec)
+	if err := p.begin.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.cmd.Wait() }()
+	for {
+		var step int
+		if err := db.Raw(s.step).Scan(&step).Error; err != nil {
+			t.Error(err)
+			step = far
+		}
+		if step >= far {
+			_ = p.cmd.Process.Kill() // unless it has ended
+			<-ended
+			return step > 0
+		}
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("the worker: %v", err)
+			}
+			return false
+		default:
+		}
+	}
+}
+
+func tablesIn(t *testing.T, db *gorm.DB) int {
+	t.Helper()
+	all, err := db.Migrator().GetTables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
 }

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/oauthstore/oauthstore/repository"
 )
 
 // TestTheExamplesRunOnAServerByTwoVariables runs the quickstart on an empty database, and on another one the test of the
@@ -21,10 +23,16 @@ func TestTheExamplesRunOnAServerByTwoVariables(t *testing.T) {
 			}
 			const test = "TestTwoProcessesServeTheSameUsers"
 			webapp := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-v", "-run", test, "../examples/webapp")
-			webapp.Env = append(os.Environ(), "OAUTHSTORE_WEBAPP_DATABASE_URL="+s.database(t))
+			address = s.database(t)
+			webapp.Env = append(os.Environ(), "OAUTHSTORE_WEBAPP_DATABASE_URL="+address)
 			if out, err := webapp.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+test) {
 				t.Errorf("webapp: %v\n%s", err, out)
 			}
+			opened(t, s.backend(), address, func(store repository.Store) {
+				if stats, err := store.Stats(t.Context()); err != nil || stats.Grants.Total == 0 {
+					t.Errorf("webapp: %d grants are in the database, %v", stats.Grants.Total, err)
+				}
+			})
 		})
 	}
 }

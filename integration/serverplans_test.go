@@ -55,7 +55,7 @@ func (s server) statements(t *testing.T) []string {
 			return store
 		})
 	})
-	return loggedStatements(t, regexp.MustCompile(`t[a-z0-9]{12}_`).ReplaceAllString(log.String(), "oauth_"))
+	return loggedStatements(t, regexp.MustCompile(`[Tt][a-z0-9]{12}_`).ReplaceAllString(log.String(), "oauth_"))
 }
 
 // filled is a database with many rows, as the server sees it that has analyzed them.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	mysqlgorm "gorm.io/driver/mysql"
 	postgresgorm "gorm.io/driver/postgres"
@@ -31,19 +32,39 @@ type server struct {
 	cut      string // ends some connections to a database, of its name
 	restart  string // the variable of a shell command that restarts the server
 	waiting  string // counts who waits for a lock in the database
+	step     string // counts what the migration under way has made in the database
+	steps    int    // of a migration, about
+	unusual  string // parameters that an application may have in its URL
 }
 
 var (
 	postgreSQL = server{
-		"PostgreSQL", "OAUTHSTORE_TEST_POSTGRES_URL", postgres.Open, postgresgorm.Open, "DROP DATABASE %s WITH (FORCE)",
-		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' ORDER BY random() LIMIT 3", "OAUTHSTORE_TEST_POSTGRES_RESTART",
-		"SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+		name:     "PostgreSQL",
+		variable: "OAUTHSTORE_TEST_POSTGRES_URL",
+		open:     postgres.Open,
+		plain:    postgresgorm.Open,
+		drop:     "DROP DATABASE %s WITH (FORCE)",
+		cut:      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' ORDER BY random() LIMIT 3",
+		restart:  "OAUTHSTORE_TEST_POSTGRES_RESTART",
+		waiting:  "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+		step: "SELECT COUNT(*) FROM pg_locks WHERE mode IN ('ExclusiveLock', 'AccessExclusiveLock') AND granted AND " +
+			"database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+		steps:   30,
+		unusual: "default_transaction_isolation=serializable",
 	}
 	mySQL = server{
-		"MySQL", "OAUTHSTORE_TEST_MYSQL_URL", mysql.Open, func(u string) gorm.Dialector { return mysqlgorm.Open(nativeMySQL(u)) }, "DROP DATABASE %s",
-		"SELECT id FROM information_schema.processlist WHERE db = '%s' ORDER BY RAND() LIMIT 3", "OAUTHSTORE_TEST_MYSQL_RESTART",
-		"SELECT COUNT(*) FROM information_schema.innodb_trx JOIN information_schema.processlist ON trx_mysql_thread_id = id " +
+		name:     "MySQL",
+		variable: "OAUTHSTORE_TEST_MYSQL_URL",
+		open:     mysql.Open,
+		plain:    func(u string) gorm.Dialector { return mysqlgorm.Open(nativeMySQL(u)) },
+		drop:     "DROP DATABASE %s",
+		cut:      "SELECT id FROM information_schema.processlist WHERE db = '%s' ORDER BY RAND() LIMIT 3",
+		restart:  "OAUTHSTORE_TEST_MYSQL_RESTART",
+		waiting: "SELECT COUNT(*) FROM information_schema.innodb_trx JOIN information_schema.processlist ON trx_mysql_thread_id = id " +
 			"WHERE trx_state = 'LOCK WAIT' AND db = DATABASE()",
+		step:    "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()",
+		steps:   6,
+		unusual: "parseTime=true&loc=Local&sql_mode=%27ANSI_QUOTES%2CSTRICT_TRANS_TABLES%27&innodb_snapshot_isolation=1",
 	}
 	servers = []server{postgreSQL, mySQL}
 )
@@ -58,14 +79,20 @@ func nativeMySQL(address string) string {
 	return fmt.Sprintf("%s:%s@tcp(%s)%s?%s", u.User.Username(), password, u.Host, u.Path, u.RawQuery)
 }
 
-// database returns the URL of a new database of the test's own, or skips the test if there is no server.
-func (s server) database(t testing.TB) string {
+// url returns the URL of the server, or skips the test if there is none.
+func (s server) url(t testing.TB) string {
 	t.Helper()
 	base := os.Getenv(s.variable)
 	if base == "" {
 		t.Skipf("%s is not set: no %s to test on", s.variable, s.name)
 	}
-	u, err := url.Parse(base)
+	return base
+}
+
+// database returns the URL of a new database of the test's own, or skips the test if there is no server.
+func (s server) database(t testing.TB) string {
+	t.Helper()
+	u, err := url.Parse(s.url(t))
 	if err != nil {
 		t.Fatalf("%s is not a URL", s.variable)
 	}
@@ -105,23 +132,39 @@ func TestServersConform(t *testing.T) {
 				return store
 			})
 		})
-		t.Run(s.name+" through the application's own gorm.DB", func(t *testing.T) {
-			db := s.handle(t, s.database(t))
-			repotest.Run(t, func(t *testing.T, opt repotest.Options) repository.Store {
-				store, err := gormrepo.New(db, &gormrepo.Options{Now: opt.Now, TablePrefix: prefix()})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return store
+		for _, own := range []struct {
+			name, parameters string
+			config           gorm.Config
+		}{
+			{name: "the application's own gorm.DB"},
+			{"one with other settings", s.unusual, gorm.Config{
+				PrepareStmt: true, TranslateError: true, DefaultTransactionTimeout: time.Nanosecond,
+			}},
+		} {
+			t.Run(s.name+" through "+own.name, func(t *testing.T) {
+				db := s.handleWith(t, with(t, s.database(t), own.parameters), own.config)
+				repotest.Run(t, func(t *testing.T, opt repotest.Options) repository.Store {
+					store, err := gormrepo.New(db, &gormrepo.Options{Now: opt.Now, TablePrefix: prefix()})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return store
+				})
 			})
-		})
+		}
 	}
 }
 
 // handle returns a pool as an application may have it.
 func (s server) handle(t *testing.T, address string) *gorm.DB {
 	t.Helper()
-	db, err := gorm.Open(s.plain(address), &gorm.Config{Logger: logger.Discard})
+	return s.handleWith(t, address, gorm.Config{})
+}
+
+func (s server) handleWith(t *testing.T, address string, config gorm.Config) *gorm.DB {
+	t.Helper()
+	config.Logger = logger.Discard
+	db, err := gorm.Open(s.plain(address), &config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +177,18 @@ func (s server) handle(t *testing.T, address string) *gorm.DB {
 	return db
 }
 
-// prefix makes tables of one's own in a database that tests share.
+// with adds parameters to a URL.
+func with(t *testing.T, address, parameters string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.RawQuery = strings.Trim(u.RawQuery+"&"+parameters, "&")
+	return u.String()
+}
+
+// prefix makes tables of one's own in a database that tests share. It has a capital, which databases treat as they like.
 func prefix() string {
-	return "t" + strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(domain.NewID()))[:12] + "_"
+	return "T" + strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(domain.NewID()))[:12] + "_"
 }
