@@ -54,7 +54,8 @@ func (c Client) Authenticate(secret string, now time.Time) bool {
 }
 
 // AllowsRedirect reports whether uri is one of the client's redirect URIs: the same string, byte for
-// byte, or a loopback one that differs in its port alone (RFC 8252 §7.3, RFC 9700 §4.1.3).
+// byte, or one by http to 127.0.0.1, [::1] or localhost that differs in its port alone (RFC 8252 §7.3, RFC 9700 §4.1.3).
+// An empty uri is none.
 func (c Client) AllowsRedirect(uri string) bool {
 	return slices.ContainsFunc(c.Metadata.RedirectURIs, func(registered string) bool {
 		return redirectMatches(registered, uri)

@@ -36,7 +36,7 @@ type Grant struct {
 	Resources     []string  // likewise, RFC 8707
 	Data          []byte    // opaque to the store, at most MaxData bytes
 	CreatedAt     time.Time // zero: the store sets it
-	LastUsedAt    time.Time // the last time that tokens were issued under it, set by the store
+	LastUsedAt    time.Time // the last time that tokens were stored under it, set by the store
 	ExpiresAt     time.Time // absolute end of the whole family, however often refreshed; zero: none
 	RevokedAt     time.Time // zero: not revoked
 	RevokedReason Reason

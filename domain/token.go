@@ -23,7 +23,7 @@ type Token struct {
 	Scopes, Resources []string
 	Data              []byte    // opaque, at most MaxData bytes
 	CreatedAt         time.Time // zero: the store sets it
-	ExpiresAt         time.Time // zero: never
+	ExpiresAt         time.Time // zero: never, and cleanup keeps it, rotated or not, for as long as its grant
 	ConsumedAt        time.Time // refresh only: when it was rotated
 	Replay            Replay    // refresh only: the answer of that rotation
 	RevokedAt         time.Time // zero: not yet

@@ -47,7 +47,8 @@ type Grants interface {
 	// DeleteEnded removes up to limit grants under which no code or token is live, with the dead
 	// ones, and returns how many grants these were. A revoked grant goes when it was revoked before
 	// the given time; any other, when it expired or was last used (created, if never used) before it:
-	// one without an end of its own would stay for ever otherwise. All were created before it too.
+	// one without an end of its own would stay for ever otherwise. All were created before it too. Limits are as for
+	// AuthorizationCodes.DeleteExpired.
 	DeleteEnded(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
@@ -66,7 +67,8 @@ type AuthorizationCodes interface {
 	// consumed.
 	Consume(ctx context.Context, d domain.Digest) (domain.AuthorizationCode, error)
 
-	// DeleteExpired removes up to limit codes that have expired and returns how many.
+	// DeleteExpired removes up to limit codes that have expired and returns how many. ErrInvalid for a limit below 1. A
+	// database server leaves out those that somebody else works on: 0 need not mean that none is left.
 	DeleteExpired(ctx context.Context, limit int) (int, error)
 }
 
@@ -95,7 +97,7 @@ type Tokens interface {
 	List(ctx context.Context, f TokenFilter, page Page) ([]domain.Token, error)
 
 	// DeleteExpired removes up to limit tokens that have expired, erases up to limit replays whose
-	// time has passed, and returns how many tokens and replays these were.
+	// time has passed, and returns how many tokens and replays these were; otherwise as for codes.
 	DeleteExpired(ctx context.Context, limit int) (int, error)
 }
 

@@ -27,8 +27,8 @@ type Options struct {
 	// Batch is how many entities one transaction removes at most. Default: DefaultBatch.
 	Batch int
 
-	// Retention is how long a grant is kept after it has ended. Default: DefaultRetention; negative
-	// is not at all.
+	// Retention is how long a grant is kept after it has ended, and how long one is kept that nobody uses: without a live
+	// code or token, and none stored for that time. Default: DefaultRetention; negative is not at all.
 	Retention time.Duration
 
 	// Now is the clock that Retention is measured with, the same one as the store's. Default: time.Now.
@@ -47,7 +47,8 @@ type Result struct {
 }
 
 // Run does one full pass: it removes expired codes and tokens, erases replays whose time has passed, and
-// removes ended grants, in batches, until nothing is left. ctx ends it between batches too. An error
+// removes ended and unused grants, in batches, until it finds nothing more; on a database server it leaves to the next pass
+// what somebody else is working on. ctx ends it between batches too. An error
 // with one kind of entity does not keep it from the others; the Result counts what was removed.
 func Run(ctx context.Context, store repository.Store, opts *Options) (Result, error) {
 	return run(ctx, store, withDefaults(opts))

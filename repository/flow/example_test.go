@@ -31,7 +31,7 @@ func Example() {
 		return flow.Issued{
 			Tokens: []domain.Token{
 				{Digest: domain.DigestOf(access), Kind: domain.AccessToken, Scopes: scopes, ExpiresAt: time.Now().Add(time.Hour)},
-				{Digest: domain.DigestOf(refresh), Kind: domain.RefreshToken, Scopes: scopes},
+				{Digest: domain.DigestOf(refresh), Kind: domain.RefreshToken, Scopes: scopes, ExpiresAt: time.Now().Add(720 * time.Hour)},
 			},
 			Response: flow.Response{AccessToken: access, RefreshToken: refresh},
 		}, nil

@@ -10,8 +10,8 @@ import (
 // Issued is what Issue makes: the tokens to store, and the response that carries their raw values.
 //
 // GrantID, ClientID and Subject of a token may be left empty: they are the grant's. An access token
-// that is not stored, such as a JWT, is in the Response alone. A refresh token in the Response must be
-// among Tokens.
+// that is not stored, such as a JWT, is in the Response alone: no revocation reaches it, and issuing it is no use of
+// the grant. A refresh token in the Response must be among Tokens.
 type Issued struct {
 	Tokens   []domain.Token
 	Response Response

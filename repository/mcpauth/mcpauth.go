@@ -24,8 +24,8 @@ const (
 )
 
 // Verifier returns a function for auth.RequireBearerToken that accepts the live access tokens of store which were
-// issued for resource, the URL of the MCP endpoint (RFC 8707): a token without resources, or for others alone, is
-// refused, as the MCP authorization specification requires. It makes one read of the store for each request.
+// issued for resource, the URL of the MCP endpoint (RFC 8707), byte for byte: a token without resources, or for others
+// alone, is refused, as the MCP authorization specification requires. It makes one read of the store for each request.
 //
 // The TokenInfo has the token's scopes and expiry, the subject as UserID, and ClientID and GrantID in Extra. A token
 // that never expires has a zero Expiration: see RequireBearerTokenOptions.AllowMissingExpiration.
