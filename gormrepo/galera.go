@@ -20,6 +20,9 @@ import (
 // transaction may undo the one under way, and MariaDB 10.11 was seen to let what followed run on its own, without an
 // error (MDEV-24255 is about the same).
 func (s *Store) fitForCluster(ctx context.Context) error {
+	if s.write.Name() != "mysql" {
+		return nil
+	}
 	const causal = 7 // reads, updates and deletions, insertions
 	var node, waits bool
 	var before, after int

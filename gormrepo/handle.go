@@ -9,21 +9,13 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
-// fit returns ErrInvalid if the sessions of an application's handle are set up in a way that this package cannot be right
-// on, and cannot put right for a call.
-func (s *Store) fit(ctx context.Context) error {
+// fitSession returns ErrInvalid for sessions of MySQL that this package cannot be right on: one that begins a transaction
+// with each read, in which a token lives on after another session has revoked it, and one whose character set has no place
+// for each character.
+func (s *Store) fitSession(ctx context.Context) error {
 	if s.write.Name() != "mysql" {
 		return nil
 	}
-	if err := s.fitSession(ctx); err != nil {
-		return err
-	}
-	return s.fitForCluster(ctx)
-}
-
-// fitSession refuses a session of MySQL that begins a transaction with each read, in which a token lives on after another
-// session has revoked it, and one whose character set has no place for each character.
-func (s *Store) fitSession(ctx context.Context) error {
 	var commits bool
 	var sent, answered *string
 	err := s.again(ctx, func() error {
@@ -37,9 +29,9 @@ func (s *Store) fitSession(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !commits:
-		return fmt.Errorf("%w: the handle's sessions have autocommit off", repository.ErrInvalid)
+		return fmt.Errorf("%w: the sessions have autocommit off", repository.ErrInvalid)
 	case sent == nil || *sent != whole || answered != nil && *answered != whole:
-		return fmt.Errorf("%w: the handle's sessions have another character set than %s", repository.ErrInvalid, whole)
+		return fmt.Errorf("%w: the sessions have another character set than %s", repository.ErrInvalid, whole)
 	}
 	return nil
 }

@@ -128,6 +128,12 @@ func (r *tokenRow) values() []any {
 	}
 }
 
+// countRow is a repository.Count.
+type countRow struct {
+	Total int64 `gorm:"column:total"`
+	Live  int64 `gorm:"column:live"`
+}
+
 // tables are the names of the tables, with their prefix.
 type tables struct {
 	clients, grants, codes, tokens, migrations string

@@ -77,11 +77,17 @@ func (s *Store) commit(ctx context.Context, db *gorm.DB, fn func(c conn) error) 
 	}
 	committed = true
 	err = begun.commit()
+	if err == errNotSent { //nolint:errorlint // it is never wrapped
+		return ended(ctx)
+	}
 	if err == nil || undone(err) || refusesCommit(err) {
 		return err
 	}
 	return unknownOutcomeError{err}
 }
+
+// errNotSent says that ctx has ended in time.
+var errNotSent = errors.New("gormrepo: the commit was not sent")
 
 // grace is how long the end of a transaction may take after its ctx has ended: nobody knows what has become of a COMMIT
 // that is given up.
@@ -102,7 +108,7 @@ func beginTx(ctx context.Context, db *gorm.DB) (begun, error) {
 		defer end()
 		if !untie() {
 			tx.Rollback()
-			return ended(ctx)
+			return errNotSent
 		}
 		defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, end) })()
 		return tx.Commit().Error
@@ -138,7 +144,7 @@ func beginSession(ctx context.Context, db *gorm.DB) (begun, error) {
 			return exec(late, text)
 		}
 	}
-	return begun{db.Session(&gorm.Session{NewDB: true, Context: ctx}), finish("COMMIT"), finish("ROLLBACK")}, nil
+	return begun{inSession(ctx, db), finish("COMMIT"), finish("ROLLBACK")}, nil
 }
 
 // stoppedError is what went wrong in a transaction whose ctx has ended.
@@ -214,7 +220,14 @@ func transport(err error) bool {
 // answered reports whether err is something that the server, this module or the caller's function said, and so
 // not a connection that was lost.
 func answered(err error) bool {
-	return sqlState(err) != "" || mysqlNumber(err) != 0 || errors.Is(err, gorm.ErrRecordNotFound) || isSentinel(err)
+	for _, translated := range []error{
+		gorm.ErrRecordNotFound, gorm.ErrDuplicatedKey, gorm.ErrForeignKeyViolated, gorm.ErrCheckConstraintViolated,
+	} {
+		if errors.Is(err, translated) {
+			return true
+		}
+	}
+	return sqlState(err) != "" || mysqlNumber(err) != 0 || isSentinel(err)
 }
 
 func isSentinel(err error) bool {
@@ -247,7 +260,8 @@ func undone(err error) bool {
 // refusesCommit reports whether PostgreSQL answered to a COMMIT that it rolled back, as for a deferred constraint.
 func refusesCommit(err error) bool {
 	state := sqlState(err)
-	return len(state) == 5 && !slices.Contains([]string{"08", "53", "57", "58", "XX"}, state[:2])
+	const completionUnknown = "40003"
+	return len(state) == 5 && state != completionUnknown && !slices.Contains([]string{"08", "53", "57", "58", "XX"}, state[:2])
 }
 
 // unavailable reports whether the server ended the connection or the statement by itself: as it shuts down, or at an

@@ -27,11 +27,13 @@ func (s *Store) Stats(ctx context.Context) (repository.Stats, error) {
 			{&stats.RefreshTokens, c.ofKind(domain.RefreshToken), liveToken},
 		}
 		for _, k := range kinds {
-			err := k.rows().Select("COUNT(*), COUNT(CASE WHEN "+k.live+" THEN 1 END)", c.now.UnixMicro()).
-				Row().Scan(&k.of.Total, &k.of.Live)
+			var count countRow
+			err := k.rows().Select("COUNT(*) AS total, COUNT(CASE WHEN "+k.live+" THEN 1 END) AS live", c.now.UnixMicro()).
+				Scan(&count).Error
 			if err != nil {
 				return err
 			}
+			*k.of = repository.Count(count)
 		}
 		return nil
 	})

@@ -93,7 +93,7 @@ func New(db *gorm.DB, opts *Options) (*Store, error) {
 	}
 	s.borrowed = true
 	ctx := context.Background()
-	if err := s.fit(ctx); err != nil {
+	if err := s.fitForCluster(ctx); err != nil {
 		return nil, s.wrap("new", err)
 	}
 	return s.ready(ctx, opts)
@@ -110,6 +110,9 @@ func Open(ctx context.Context, db Database, opts *Options) (*Store, error) {
 }
 
 func (s *Store) ready(ctx context.Context, opts *Options) (*Store, error) {
+	if err := s.fitSession(ctx); err != nil {
+		return nil, s.wrap("open", err)
+	}
 	if opts != nil && opts.SkipMigrate {
 		if _, err := s.current(ctx); err != nil {
 			return nil, s.wrap("check schema", err)
@@ -152,7 +155,7 @@ func newStore(db Database, opts *Options) (*Store, error) {
 		write: db.Write.Session(session), lock: db.Lock, release: db.Close,
 		clock: o.Now, tables: tablesOf(o.TablePrefix, db.Write.Name()),
 	}
-	s.write.DefaultTransactionTimeout = 0 // of this session: ctx ends what it has to
+	s.write.DefaultTransactionTimeout, s.write.DefaultContextTimeout = 0, 0 // of this session: ctx ends what it has to
 	if db.Read != nil {
 		s.read = db.Read.Session(session)
 	}

@@ -106,7 +106,7 @@ func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) er
 		t := &tx{Store: s, conn: c}
 		defer func() { t.done = true }()
 		refused = fn(t)
-		if t.lost != nil && (refused == nil || s.retryable(t.lost) && !s.retryable(refused)) {
+		if t.lost != nil && (refused == nil || errors.Is(refused, repository.ErrClosed) || s.retryable(t.lost) && !s.retryable(refused)) {
 			return t.lost // fn has passed over it
 		}
 		return refused
@@ -148,7 +148,7 @@ func (s *Store) pinned(ctx context.Context, fn func(db *gorm.DB) error) error {
 		return fn(s.write)
 	}
 	return s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
-		db = db.Session(&gorm.Session{NewDB: true, Context: context.WithoutCancel(ctx)})
+		db = inSession(context.WithoutCancel(ctx), db)
 		restore, err := settle(db)
 		if err != nil {
 			return err

@@ -14,6 +14,27 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
+// choosesPools is a plugin that, like one for replicas, gives each statement outside of a transaction to a pool of its
+// choice.
+type choosesPools struct{}
+
+func (choosesPools) Name() string { return "choosesPools" }
+
+func (choosesPools) Initialize(db *gorm.DB) error {
+	pool := db.ConnPool
+	choose := func(tx *gorm.DB) {
+		if _, inside := tx.Statement.ConnPool.(gorm.TxCommitter); !inside {
+			tx.Statement.ConnPool = pool
+		}
+	}
+	on := db.Callback()
+	return errors.Join(
+		on.Create().Before("*").Register("choose", choose), on.Query().Before("*").Register("choose", choose),
+		on.Update().Before("*").Register("choose", choose), on.Delete().Before("*").Register("choose", choose),
+		on.Row().Before("*").Register("choose", choose), on.Raw().Before("*").Register("choose", choose),
+	)
+}
+
 func TestAHandleThatTheStoreCannotBeRightOnIsRefused(t *testing.T) {
 	address := mySQL.database(t)
 	for parameters, named := range map[string]string{
@@ -47,16 +68,33 @@ func TestAClientThatTheApplicationHoldsIsNotSaidToBeMissing(t *testing.T) {
 		if err == nil || errors.Is(err, repository.ErrNotFound) || strings.Contains(err.Error(), "notes") {
 			t.Errorf("got %v", err)
 		}
-		if _, err := store.Clients().Get(ctx, theClient); err != nil {
-			t.Errorf("the client: %v", err)
+		err = store.InTx(ctx, func(tx repository.Repositories) error {
+			if tx.Clients().Delete(ctx, theClient) == nil {
+				t.Error("it was deleted in a transaction")
+			}
+			return tx.Clients().Create(ctx, domain.Client{ID: "after", Kind: domain.Dynamic})
+		})
+		if err != nil {
+			t.Errorf("a transaction that goes on after it: %v", err)
+		}
+		for _, id := range []string{theClient, "after"} {
+			if _, err := store.Clients().Get(ctx, id); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
 		}
 	}
 	for _, d := range sqliteDrivers {
 		t.Run(d.name, func(t *testing.T) { check(t, plainGORM(t, d, dbPath(t), &gorm.Config{}), "TEXT") })
+		t.Run(d.name+" with TranslateError", func(t *testing.T) {
+			check(t, plainGORM(t, d, dbPath(t), &gorm.Config{TranslateError: true}), "TEXT")
+		})
 	}
 	types := map[string]string{"PostgreSQL": "TEXT", "MySQL": "VARBINARY(255)"}
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) { check(t, s.handle(t, s.database(t)), types[s.name]) })
+		t.Run(s.name+" with TranslateError", func(t *testing.T) {
+			check(t, s.handleWith(t, s.database(t), gorm.Config{TranslateError: true}), types[s.name])
+		})
 	}
 }
 

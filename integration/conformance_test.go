@@ -3,6 +3,7 @@ package integration_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
@@ -44,14 +45,20 @@ func TestSQLiteConforms(t *testing.T) {
 
 func TestTheSettingsOfAnApplicationsHandleDoNotMatter(t *testing.T) {
 	for name, config := range map[string]func() *gorm.Config{
-		"TranslateError":         func() *gorm.Config { return &gorm.Config{TranslateError: true} },
-		"PrepareStmt":            func() *gorm.Config { return &gorm.Config{PrepareStmt: true} },
-		"SkipDefaultTransaction": func() *gorm.Config { return &gorm.Config{SkipDefaultTransaction: true} },
-		"QueryFields":            func() *gorm.Config { return &gorm.Config{QueryFields: true, CreateBatchSize: 1} },
-		"NamingStrategy": func() *gorm.Config {
-			return &gorm.Config{NamingStrategy: schema.NamingStrategy{NoLowerCase: true, NameReplacer: strings.NewReplacer("ID", "Key")}}
+		"what is prepared, translated and timed": func() *gorm.Config {
+			return &gorm.Config{
+				PrepareStmt: true, TranslateError: true, DefaultContextTimeout: time.Nanosecond, DefaultTransactionTimeout: time.Nanosecond,
+			}
 		},
-		"AllowGlobalUpdate": func() *gorm.Config { return &gorm.Config{AllowGlobalUpdate: true, PropagateUnscoped: true} },
+		"names and pools": func() *gorm.Config {
+			return &gorm.Config{
+				QueryFields: true, CreateBatchSize: 1, Plugins: map[string]gorm.Plugin{"": choosesPools{}},
+				NamingStrategy: schema.NamingStrategy{NoLowerCase: true, NameReplacer: strings.NewReplacer("ID", "Key")},
+			}
+		},
+		"what is allowed": func() *gorm.Config {
+			return &gorm.Config{SkipDefaultTransaction: true, AllowGlobalUpdate: true, PropagateUnscoped: true}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			repotest.Run(t, func(t *testing.T, opt repotest.Options) repository.Store {

@@ -138,7 +138,8 @@ func TestServersConform(t *testing.T) {
 		}{
 			{name: "the application's own gorm.DB"},
 			{"one with other settings", s.unusual, gorm.Config{
-				PrepareStmt: true, TranslateError: true, DefaultTransactionTimeout: time.Nanosecond,
+				PrepareStmt: true, TranslateError: true, Plugins: map[string]gorm.Plugin{"": choosesPools{}},
+				DefaultTransactionTimeout: time.Nanosecond, DefaultContextTimeout: time.Nanosecond,
 			}},
 		} {
 			t.Run(s.name+" through "+own.name, func(t *testing.T) {
