@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"gorm.io/gorm"
-
 	"github.com/oauthstore/oauthstore/repository"
 )
 
@@ -18,11 +16,8 @@ func (s *Store) fitSession(ctx context.Context) error {
 	}
 	var commits bool
 	var sent, answered *string
-	err := s.again(ctx, func() error {
-		return s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
-			c := conn{db: db.Session(&gorm.Session{NewDB: true, Context: ctx})}
-			return c.one([]any{&commits, &sent, &answered}, "SELECT @@autocommit, @@character_set_client, @@character_set_results")
-		})
+	err := s.reading(ctx, func(c conn) error {
+		return c.one([]any{&commits, &sent, &answered}, "SELECT @@autocommit, @@character_set_client, @@character_set_results")
 	})
 	const whole = "utf8mb4"
 	switch {

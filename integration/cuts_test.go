@@ -3,10 +3,8 @@ package integration_test
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -57,11 +55,7 @@ func TestProcessesShareAServerWhoseConnectionsAreCut(t *testing.T) {
 // given. It returns how many of each there were.
 func (s server) disturb(t *testing.T, address string, length time.Duration) (cuts, restarts int) {
 	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := strings.TrimPrefix(u.Path, "/")
+	name := databaseOf(t, address)
 	ctx, cancel := context.WithTimeout(t.Context(), length*9/10)
 	defer cancel()
 	restart := os.Getenv(s.restart)

@@ -63,13 +63,10 @@ func TestAGaleraClusterConforms(t *testing.T) {
 
 // seenAtOnce writes on one node and reads on the next.
 func seenAtOnce(t *testing.T, c *cluster) {
-	address, err := url.Parse(c.database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	name := databaseOf(t, c.database(t))
 	var stores []*gormrepo.Store
 	for _, n := range c.nodes {
-		stores = append(stores, n.opened(t, strings.TrimPrefix(address.Path, "/")))
+		stores = append(stores, n.opened(t, name))
 	}
 	ctx := t.Context()
 	if err := stores[0].Clients().Create(ctx, domain.Client{ID: theClient, Kind: domain.Dynamic}); err != nil {

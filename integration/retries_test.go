@@ -16,15 +16,6 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
-func databaseOf(t testing.TB, address string) string {
-	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimPrefix(u.Path, "/")
-}
-
 // TestATransactionWhoseConnectionIsLostRunsAgain ends all connections once, in the middle of a transaction.
 func TestATransactionWhoseConnectionIsLostRunsAgain(t *testing.T) {
 	for _, s := range servers {

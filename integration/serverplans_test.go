@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
 
 	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/gormrepo/postgres"
@@ -63,15 +62,11 @@ func (s server) filled(t *testing.T) *gorm.DB {
 	t.Helper()
 	address := s.database(t)
 	opened(t, s.backend(), address, func(repository.Store) {})
-	db, err := gorm.Open(s.plain(address), &gorm.Config{Logger: logger.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := s.handle(t, address)
 	pool, err := db.DB()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = pool.Close() })
 	pool.SetMaxOpenConns(1) // settings of the session
 	fill(t, db)
 	analyze(t, db)

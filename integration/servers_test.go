@@ -103,6 +103,16 @@ func (s server) database(t testing.TB) string {
 	return u.String()
 }
 
+// databaseOf returns the name of the database in a URL.
+func databaseOf(t testing.TB, address string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(u.Path, "/")
+}
+
 // admin runs a statement outside of the test's own database.
 func (s server) admin(t testing.TB, statement string) {
 	t.Helper()
