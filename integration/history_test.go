@@ -1,11 +1,13 @@
 package integration_test
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -47,20 +49,20 @@ func (h *history) write(e event) error {
 	return err
 }
 
-// readHistory returns the events of a file, each once.
+// readHistory returns the events of a file, each once. What follows the last line's end is left out: a kill can end the
+// write of a line before all of it is in the file. Of a first line, the call was not made; of a second, the first is
+// there.
 func readHistory(t *testing.T, path string) []event {
 	t.Helper()
-	file, err := os.Open(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
 	unfinished := make(map[event]int)
 	var events []event
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
+	for line := range bytes.Lines(text[:bytes.LastIndexByte(text, '\n')+1]) {
 		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+		if err := json.Unmarshal(line, &e); err != nil {
 			t.Fatal(err)
 		}
 		began := e
@@ -74,13 +76,44 @@ func readHistory(t *testing.T, path string) []event {
 		}
 		events = append(events, e)
 	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
 	for e, n := range unfinished {
 		for range n {
 			events = append(events, e)
 		}
 	}
 	return events
+}
+
+func TestAHistoryIsReadAsFarAsItsProcessWroteIt(t *testing.T) {
+	var written bytes.Buffer
+	var ends []int // of each line
+	write := func(e event) {
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written.Write(append(line, '\n'))
+		ends = append(ends, written.Len())
+	}
+	began := event{Worker: 1, Family: 2, Op: opRotate, Token: 3, Began: 4}
+	ended := began
+	ended.Ended, ended.Result = 5, done
+	write(began)
+	write(ended)
+	for size := range written.Len() + 1 {
+		var want []event
+		switch {
+		case size >= ends[1]:
+			want = []event{ended}
+		case size >= ends[0]:
+			want = []event{began}
+		}
+		path := filepath.Join(t.TempDir(), "history")
+		if err := os.WriteFile(path, written.Bytes()[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := readHistory(t, path); !slices.Equal(got, want) {
+			t.Fatalf("of %d bytes: %v, want %v", size, got, want)
+		}
+	}
 }
