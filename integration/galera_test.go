@@ -128,19 +128,19 @@ func TestAGaleraClusterOutlivesANode(t *testing.T) {
 	c := startCluster(t)
 	b, address := mySQL.backend(), c.database(t)
 	create(t, b, address)
-	all := runAs(t, workerSpec{Backend: b.name, Address: address, MayFail: true, Length: time.Duration(len(killed)) * 30 * time.Second}, workers)
-	for _, i := range killed {
-		within(t, 5*time.Second)
-		c.nodes[i].kill()
-		within(t, 5*time.Second)
-		c.start(t, i)
-	}
-	for _, p := range all {
-		if err := p.cmd.Wait(); err != nil {
-			t.Errorf("a worker: %v", err)
+	events := untilTheyMeet(t, func(first int) []event {
+		length := time.Duration(len(killed)) * 30 * time.Second
+		all := runAs(t, workerSpec{Backend: b.name, Address: address, MayFail: true, First: first, Length: length}, workers)
+		for _, i := range killed {
+			within(t, 5*time.Second)
+			c.nodes[i].kill()
+			within(t, 5*time.Second)
+			c.start(t, i)
 		}
-	}
-	events := withDatabase(t, b, address, ends(t, all))
+		wait(t, all)
+		return ends(t, all)
+	})
+	events = withDatabase(t, b, address, events)
 	isLinearizable(t, events)
 	c.nodes[0].kill() // those that came back have everything as well
 	events = withDatabase(t, b, address, events)
@@ -154,11 +154,8 @@ func TestAGaleraClusterOutlivesANode(t *testing.T) {
 			refused++
 		}
 	}
-	raced := races(events, opConsume) + races(events, opRotate)
-	t.Logf("%d calls, %d races between processes, %d failed, %d outcomes unknown", len(events), raced, refused, unknown)
-	if raced < 20 {
-		t.Error("the processes hardly met")
-	}
+	t.Logf("%d calls, %d races between processes, %d failed, %d outcomes unknown",
+		len(events), races(events, opConsume)+races(events, opRotate), refused, unknown)
 	if refused > len(events)/100 {
 		t.Error("too many calls failed")
 	}
