@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,16 +47,22 @@ type Config struct {
 	CleanupInterval time.Duration
 }
 
-// Validate returns nil, or a *ValueError for each field that is wrong, joined.
+// Validate returns nil, or a *ValueError for each field that is wrong, joined. A zero Config, as Load returns it with an
+// error, is one error alone.
 func (c Config) Validate() error {
+	if c == (Config{}) {
+		return errZero
+	}
 	errs := make([]error, 0, len(settings))
 	for _, s := range settings {
 		if s.wrong(c) {
-			errs = append(errs, &ValueError{Name: s.field, Value: shown(s.value(c)), Allowed: s.allowed})
+			errs = append(errs, &ValueError{Name: s.field, Value: shown(s.value(c)), Allowed: cmp.Or(s.ofField, s.allowed)})
 		}
 	}
 	return refused(errs)
 }
+
+var errZero = errors.New("config: a zero Config: Load has failed, or was not called")
 
 // ValueError says which setting has a value that is not allowed.
 type ValueError struct {
@@ -78,34 +85,32 @@ func refused(errs []error) error {
 
 // setting is one field of Config, and what it may be.
 type setting struct {
-	field, variable, allowed string
-	value                    func(c Config) string
-	wrong                    func(c Config) bool
+	field, variable string
+	allowed         string
+	ofField         string // what is allowed in the field where that is another thing than in the variable
+	value           func(c Config) string
+	wrong           func(c Config) bool
 }
 
 var settings = []setting{
 	{
-		"Backend", "MCP_OAUTH_STORAGE_BACKEND", "memory, sqlite, postgres or mysql",
+		"Backend", "MCP_OAUTH_STORAGE_BACKEND", "memory, sqlite, postgres or mysql", "",
 		func(c Config) string { return string(c.Backend) },
 		func(c Config) bool { return !slices.Contains([]Backend{Memory, SQLite, Postgres, MySQL}, c.Backend) },
 	},
 	{
 		"SQLitePath", "MCP_OAUTH_SQLITE_PATH",
-		"the path of a file (there is no home directory for a default: set this variable or MCP_BASE_DIR)",
+		"the path of a file (there is no home directory for a default: set this variable or MCP_BASE_DIR)", "the path of a file",
 		func(c Config) string { return c.SQLitePath },
 		func(c Config) bool { return c.Backend == SQLite && strings.Trim(c.SQLitePath, " ") == "" },
 	},
 	{
-		"SQLiteSynchronous", "MCP_OAUTH_SQLITE_SYNCHRONOUS", "FULL or NORMAL",
+		"SQLiteSynchronous", "MCP_OAUTH_SQLITE_SYNCHRONOUS", "FULL or NORMAL", "",
 		func(c Config) string { return c.SQLiteSynchronous },
 		func(c Config) bool { return !slices.Contains([]string{"", "FULL", "NORMAL"}, c.SQLiteSynchronous) },
 	},
-	{
-		"DatabaseURL", "MCP_OAUTH_DATABASE_URL",
-		"a URL such as postgres://user:password@host/database or mysql://user:password@host/database",
-		func(c Config) string { return c.DatabaseURL.String() },
-		func(c Config) bool { return !c.DatabaseURL.fits(c.Backend) },
-	},
+	address(Postgres, "a URL such as postgres://user:password@host/database"),
+	address(MySQL, "a URL such as mysql://user:password@host/database"),
 	span("AuthorizationCodeTTL", "MCP_OAUTH_AUTHORIZATION_CODE_EXPIRE_MINUTES", "a number of minutes from 1 to 60",
 		time.Minute, time.Hour, func(c Config) time.Duration { return c.AuthorizationCodeTTL }),
 	span("AccessTokenTTL", "MCP_OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES", "a number of minutes from 1 to 1440",
@@ -115,17 +120,25 @@ var settings = []setting{
 	span("RefreshGrace", "MCP_OAUTH_REFRESH_GRACE", "a duration like 90s or 2m, up to 24h; 0 is strict",
 		0, day, func(c Config) time.Duration { return c.RefreshGrace }),
 	{
-		"CleanupInterval", "MCP_OAUTH_CLEANUP_INTERVAL", "a duration like 30s or 5m, from 1s; 0 is off",
+		"CleanupInterval", "MCP_OAUTH_CLEANUP_INTERVAL", "a duration like 30s or 5m, from 1s; 0 is off", "",
 		func(c Config) string { return c.CleanupInterval.String() },
 		func(c Config) bool { return c.CleanupInterval != 0 && c.CleanupInterval < time.Second },
 	},
+}
+
+func address(backend Backend, allowed string) setting {
+	return setting{
+		"DatabaseURL", "MCP_OAUTH_DATABASE_URL", allowed, "",
+		func(c Config) string { return c.DatabaseURL.String() },
+		func(c Config) bool { return c.Backend == backend && !c.DatabaseURL.fits(backend) },
+	}
 }
 
 const day = 24 * time.Hour
 
 func span(field, variable, allowed string, least, most time.Duration, get func(c Config) time.Duration) setting {
 	return setting{
-		field, variable, allowed,
+		field, variable, allowed, fmt.Sprintf("from %v to %v", least, most),
 		func(c Config) string { return get(c).String() },
 		func(c Config) bool { return get(c) < least || get(c) > most },
 	}

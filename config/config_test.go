@@ -170,7 +170,7 @@ func TestTheDefaultPathIsInTheUsersDataDirectory(t *testing.T) {
 
 func TestTheEnvironmentWinsOverDotenv(t *testing.T) {
 	t.Chdir(t.TempDir())
-	write(t, ".env", "# ours\nexport MCP_OAUTH_REFRESH_GRACE='30s'\nMCP_OAUTH_CLEANUP_INTERVAL=\"1m\" # often\n"+
+	write(t, ".env", "\ufeff# ours\nexport MCP_OAUTH_REFRESH_GRACE='30s'\nMCP_OAUTH_CLEANUP_INTERVAL=\"1m\" # often\n"+
 		"MCP_OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES=5\n")
 	t.Setenv("MCP_OAUTH_REFRESH_GRACE", "1m")
 	t.Setenv("MCP_OAUTH_CLEANUP_INTERVAL", "")
@@ -312,6 +312,43 @@ func TestOpenRefusesAWrongConfig(t *testing.T) {
 	cancel()
 	if store, err := Open(ctx, defaults); store != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("ended ctx: %v, %v", store, err)
+	}
+}
+
+func TestAZeroConfigIsOneError(t *testing.T) {
+	c, errLoad := load(map[string]string{"MCP_OAUTH_REFRESH_GRACE": "120"})
+	_, errOpen := Open(t.Context(), c)
+	err := errors.Join(errLoad, errOpen)
+	if !errors.Is(err, errZero) || strings.Count(err.Error(), "\n") != 1 {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAFieldIsToldWhatAFieldMayBe(t *testing.T) {
+	err := with(func(c *Config) { c.AccessTokenTTL = 30 * time.Second }).Validate()
+	if err == nil || err.Error() != `config: AccessTokenTTL is "30s", not from 1m0s to 24h0m0s` {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnAddressThatCannotBeUsedIsNamedWithItsVariable(t *testing.T) {
+	for variable, c := range map[string]Config{
+		"MCP_OAUTH_SQLITE_PATH":  with(func(c *Config) { c.Backend, c.SQLitePath = SQLite, t.TempDir() }),
+		"MCP_OAUTH_DATABASE_URL": with(func(c *Config) { c.Backend, c.DatabaseURL = MySQL, "mysql://h/d?tls=nonsense" }),
+	} {
+		if _, err := Open(t.Context(), c); !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), variable) {
+			t.Errorf("%s: got %v", variable, err)
+		}
+	}
+}
+
+func TestAURLOfTheOtherBackendIsToldTheFormOfItsOwn(t *testing.T) {
+	for backend, url := range map[Backend]DatabaseURL{Postgres: "mysql://h/d", MySQL: "postgres://h/d"} {
+		err := with(func(c *Config) { c.Backend, c.DatabaseURL = backend, url }).Validate()
+		v, ok := errors.AsType[*ValueError](err)
+		if !ok || !strings.Contains(v.Allowed, string(backend)+"://") || strings.Contains(v.Allowed, string(url[:4])) {
+			t.Errorf("%s with %s: %v", backend, url, err)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ func readDotenv(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := parseDotenv(text)
+	values, err := parseDotenv(bytes.TrimPrefix(text, []byte("\ufeff"))) // a byte-order mark, as some editors write it
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -82,7 +82,7 @@ func ExampleConfig_Validate() {
 	c, _ := config.Load()
 	c.AccessTokenTTL = 36 * time.Hour
 	fmt.Println(c.Validate())
-	// Output: config: AccessTokenTTL is "36h0m0s", not a number of minutes from 1 to 1440
+	// Output: config: AccessTokenTTL is "36h0m0s", not from 1m0s to 24h0m0s
 }
 
 func ExampleDatabaseURL() {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/oauthstore/oauthstore/gormrepo/mysql"
@@ -14,13 +15,19 @@ import (
 
 // Open returns the Store that c names. With c.CleanupInterval above 0, a goroutine removes what has expired
 // (package cleanup with its defaults); Close of the Store ends it first. ctx ends the waits of Open, not the
-// Store. An error of a Config that is not valid is that of Validate.
+// Store. An error of a Config that is not valid is that of Validate; one of a path or URL that cannot be used names its
+// field and variable, and is repository.ErrInvalid.
 func Open(ctx context.Context, c Config) (repository.Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	store, err := open(ctx, c)
-	if err != nil {
+	switch {
+	case errors.Is(err, repository.ErrInvalid) && c.Backend == SQLite:
+		return nil, fmt.Errorf("config: SQLitePath (MCP_OAUTH_SQLITE_PATH): %w", err)
+	case errors.Is(err, repository.ErrInvalid):
+		return nil, fmt.Errorf("config: DatabaseURL (MCP_OAUTH_DATABASE_URL): %w", err)
+	case err != nil:
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	if c.CleanupInterval == 0 {
