@@ -82,10 +82,37 @@ type serverError struct {
 }
 
 func (e serverError) Error() string {
-	if e.state != "" {
-		return "the server reports SQLSTATE " + e.state
+	code, text := e.state, "the server reports SQLSTATE "
+	if e.state == "" {
+		code, text = strconv.Itoa(e.number), "the server reports error "
 	}
-	return "the server reports error " + strconv.Itoa(e.number)
+	if name := conditions[code]; name != "" {
+		code += " (" + name + ")"
+	}
+	return text + code
+}
+
+// conditions are the servers' own names of what an operator has to mend.
+var conditions = map[string]string{
+	"25006": "read_only_sql_transaction",
+	"42501": "insufficient_privilege",
+	"42703": "undefined_column",
+	"42P01": "undefined_table",
+	"42P07": "duplicate_table",
+	"53100": "disk_full",
+	"53300": "too_many_connections",
+
+	"1005": "ER_CANT_CREATE_TABLE",
+	"1021": "ER_DISK_FULL",
+	"1040": "ER_CON_COUNT_ERROR",
+	"1054": "ER_BAD_FIELD_ERROR",
+	"1072": "ER_KEY_COLUMN_DOES_NOT_EXITS", // sic
+	"1114": "ER_RECORD_FILE_FULL",
+	"1142": "ER_TABLEACCESS_DENIED_ERROR",
+	"1146": "ER_NO_SUCH_TABLE",
+	"1290": "ER_OPTION_PREVENTS_STATEMENT",
+	"1792": "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION",
+	"1836": "ER_READ_ONLY_MODE",
 }
 
 func (e serverError) SQLState() string { return e.state }

@@ -24,9 +24,9 @@ func (s *Store) fitSession(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !commits:
-		return fmt.Errorf("%w: the sessions have autocommit off", repository.ErrInvalid)
+		return fmt.Errorf("%w: the sessions have autocommit off: leave it on in the DSN", repository.ErrInvalid)
 	case sent == nil || *sent != whole || answered != nil && *answered != whole:
-		return fmt.Errorf("%w: the sessions have another character set than %s", repository.ErrInvalid, whole)
+		return fmt.Errorf("%w: the sessions have another character set than %s: set charset=%[2]s in the DSN", repository.ErrInvalid, whole)
 	}
 	return nil
 }

@@ -129,6 +129,26 @@ func TestATransactionWhoseReadFailsIsNotCommitted(t *testing.T) {
 	})
 }
 
+func TestATableOfAnotherProgramIsLeftAloneAndTheErrorSaysSo(t *testing.T) {
+	names := map[string]string{"PostgreSQL": "42P07 (duplicate_table)", "MySQL": "1005 (ER_CANT_CREATE_TABLE)"}
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			address := s.database(t)
+			db := s.handle(t, address)
+			if err := db.Exec("CREATE TABLE oauth_clients (mine INTEGER)").Error; err != nil {
+				t.Fatal(err)
+			}
+			_, err := s.open(t.Context(), address, nil)
+			if err == nil || !strings.Contains(err.Error(), names[s.name]) {
+				t.Errorf("got %v", err)
+			}
+			if err := db.Exec("INSERT INTO oauth_clients (mine) VALUES (1)").Error; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestASchemaFromTheFutureIsRefusedOnServersToo(t *testing.T) {
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {

@@ -15,8 +15,16 @@ import (
 
 var (
 	errNoDatabase = fmt.Errorf("%w: the address names no database", repository.ErrInvalid)
+	errDSN        = fmt.Errorf("%w: without mysql:// it must be user:password@tcp(host:port)/database?parameter=value", serverdb.ErrURL)
 	errCharset    = fmt.Errorf("%w: charset must be utf8mb4, and collation one of utf8mb4", repository.ErrInvalid)
 )
+
+// parameters are those of the driver, and have values that it may refuse.
+var parameters = []string{
+	"tls", "timeout", "readTimeout", "writeTimeout", "loc", "maxAllowedPacket", "parseTime", "allowAllFiles", "allowCleartextPasswords",
+	"allowFallbackToPlaintext", "allowNativePasswords", "allowOldPasswords", "checkConnLiveness", "clientFoundRows", "columnsWithAlias",
+	"compress", "interpolateParams", "multiStatements", "rejectReadOnly", "serverPubKey", "connectionAttributes", "timeTruncate",
+}
 
 // parse reads both forms of an address. An error does not repeat it.
 func parse(address string) (*mysql.Config, error) {
@@ -26,6 +34,14 @@ func parse(address string) (*mysql.Config, error) {
 	if err := serverdb.CheckURL(address); err != nil {
 		return nil, err
 	}
+	config, err := parseURL(address)
+	if err == serverdb.ErrURL { //nolint:errorlint // one that says why is left as it is
+		err = serverdb.Explain(address, parameters, parseURL)
+	}
+	return config, err
+}
+
+func parseURL(address string) (*mysql.Config, error) {
 	u, err := url.Parse(address)
 	if err != nil || strings.ContainsAny(u.Host, "()") {
 		return nil, serverdb.ErrURL
@@ -33,7 +49,7 @@ func parse(address string) (*mysql.Config, error) {
 	host := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "3306"))
 	database := url.PathEscape(strings.TrimPrefix(u.Path, "/"))
 	query := strings.ReplaceAll(u.RawQuery, "/", "%2F") // the database of a DSN begins after its last slash
-	config, err := parseDSN(fmt.Sprintf("tcp(%s)/%s?%s", host, database, query))
+	config, err := readDSN(fmt.Sprintf("tcp(%s)/%s?%s", host, database, query))
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +60,14 @@ func parse(address string) (*mysql.Config, error) {
 
 // parseDSN reads the form of the driver.
 func parseDSN(dsn string) (*mysql.Config, error) {
+	config, err := readDSN(dsn)
+	if err == serverdb.ErrURL { //nolint:errorlint // one that says why is left as it is
+		err = errDSN
+	}
+	return config, err
+}
+
+func readDSN(dsn string) (*mysql.Config, error) {
 	_, query, _ := strings.Cut(dsn[strings.LastIndex(dsn, "/")+1:], "?")
 	if err := checkParameters(query); err != nil {
 		return nil, err
@@ -69,7 +93,7 @@ func checkParameters(query string) error {
 		switch name = strings.ToLower(name); {
 		case name == "strict", // the driver panics
 			name == "password", name == "passwd", name == "pwd": // would be part of a statement, and of its error
-			return serverdb.ErrURL
+			return fmt.Errorf("%w: %s is no parameter", serverdb.ErrURL, name)
 		case name == "charset", strings.Contains(name, "character_set_"):
 			if !strings.EqualFold(value, "utf8mb4") {
 				return errCharset

@@ -3,6 +3,7 @@ package mysql
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/oauthstore/oauthstore/gormrepo/internal/serverdb"
@@ -114,6 +115,24 @@ func TestACharsetIsUTF8MB4(t *testing.T) {
 			if errors.Is(err, errCharset) != refused || errors.Is(err, repository.ErrInvalid) != refused || err == nil {
 				t.Errorf("%s: got %v", address+parameters, err)
 			}
+		}
+	}
+}
+
+func TestAnErrorSaysWhatIsWrongWithTheAddress(t *testing.T) {
+	const form, native = "scheme://user:password@host:port/database", "user:password@tcp(host:port)/database"
+	for address, reason := range map[string]string{
+		"mysql://ada:a/b@127.0.0.1/db":                            form,
+		"mysql://ada:a%zz@127.0.0.1/db":                           form,
+		"mysql://ada@127.0.0.1:port/db":                           form,
+		"mysql://ada@127.0.0.1/db?tls=nonsense":                   "parameter tls ",
+		"mysql://ada@127.0.0.1/db?parseTime=true&timeout=2&tls=1": "parameter timeout ",
+		"mysql://ada@127.0.0.1/db?strict=true":                    "strict is no parameter",
+		"mysql://ada@127.0.0.1/db?charset=gbk":                    "charset must be utf8mb4",
+		"ada@127.0.0.1:3306/db":                                   native,
+	} {
+		if _, err := Open(t.Context(), address, nil); !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%s: got %v", address, err)
 		}
 	}
 }

@@ -4,9 +4,12 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	gormmysql "gorm.io/driver/mysql"
@@ -38,7 +41,7 @@ func Open(ctx context.Context, address string, opts *Options) (*gormrepo.Store, 
 	config.ClientFoundRows = true      // rows that an update matched, as everywhere else
 	config.InterpolateParams = true    // one round trip, and on Galera no abort goes unnoticed
 	config.Logger = &mysql.NopLogger{} // what it would log is returned
-	if config.Timeout == 0 {
+	if config.Timeout <= 0 {
 		config.Timeout = serverdb.ConnectTimeout
 	}
 	where := fmt.Sprintf("%s@%s/%s", config.User, config.Addr, config.DBName)
@@ -49,8 +52,26 @@ func Open(ctx context.Context, address string, opts *Options) (*gormrepo.Store, 
 	if err != nil {
 		return nil, fmt.Errorf("mysql: open: %w", serverdb.ErrURL)
 	}
-	pool := sql.OpenDB(connector)
+	pool := sql.OpenDB(prompt{connector, config.Timeout})
 	return serverdb.Open(ctx, "mysql", where, pool, gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true}), opts)
+}
+
+// prompt gives a server its time to connect for everything that this takes. The driver's own time ends when the address
+// accepts, after which it waits for a greeting without end.
+type prompt struct {
+	driver.Connector
+	time time.Duration
+}
+
+// Connect returns a connection. An error that is os.ErrDeadlineExceeded says that the time was over before ctx ended.
+func (p prompt) Connect(ctx context.Context) (driver.Conn, error) {
+	within, cancel := context.WithTimeout(ctx, p.time)
+	defer cancel()
+	conn, err := p.Connector.Connect(within)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("no answer within %v: %w", p.time, os.ErrDeadlineExceeded)
+	}
+	return conn, err //nolint:wrapcheck // the driver's, which database/sql knows
 }
 
 // setVariables adds to config the variables that each connection sets, but for those that the address sets.
@@ -78,7 +99,7 @@ func ofCluster(ctx context.Context, config *mysql.Config) (bool, error) {
 	if err != nil {
 		return false, serverdb.ErrURL
 	}
-	pool := sql.OpenDB(connector)
+	pool := sql.OpenDB(prompt{connector, config.Timeout})
 	defer pool.Close() //nolint:errcheck // nothing is left to be done with it
 	var node bool
 	err = pool.QueryRowContext(ctx, "SELECT @@wsrep_on").Scan(&node)

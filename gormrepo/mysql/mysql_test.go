@@ -3,6 +3,8 @@ package mysql_test
 import (
 	"context"
 	"errors"
+	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -38,6 +40,22 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := mysql.Open(ctx, "mysql://ada@127.0.0.1:1/db", nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestAServerThatDoesNotAnswerIsGivenUp has an address that accepts, as that of another kind of server does, and says nothing.
+func TestAServerThatDoesNotAnswerIsGivenUp(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err = mysql.Open(ctx, "mysql://ada:hunter2@"+listener.Addr().String()+"/db?timeout=50ms", nil)
+	if ctx.Err() != nil || !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
+		!strings.Contains(err.Error(), "no answer within 50ms") {
 		t.Errorf("got %v", err)
 	}
 }

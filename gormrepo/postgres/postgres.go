@@ -39,13 +39,32 @@ func Open(ctx context.Context, url string, opts *Options) (*gormrepo.Store, erro
 	return serverdb.Open(ctx, "postgres", where, pool, gormpostgres.New(gormpostgres.Config{Conn: pool}), opts)
 }
 
+// parameters are those of pgx, and have values that it may refuse.
+var parameters = []string{
+	"sslmode", "connect_timeout", "port", "target_session_attrs", "default_query_exec_mode", "statement_cache_capacity",
+	"description_cache_capacity", "sslrootcert", "sslcert", "sslkey", "sslsni", "sslnegotiation", "channel_binding", "require_auth",
+	"min_protocol_version", "max_protocol_version",
+}
+
 // parse reads both forms of url. An error does not repeat it, but for the path of a file.
 func parse(url string) (*pgx.ConnConfig, error) {
-	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
-		if err := serverdb.CheckURL(url); err != nil {
-			return nil, err
-		}
+	if strings.TrimSpace(url) == "" {
+		return nil, fmt.Errorf("%w: it is empty", serverdb.ErrURL)
 	}
+	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
+		return read(url)
+	}
+	if err := serverdb.CheckURL(url); err != nil {
+		return nil, err
+	}
+	config, err := read(url)
+	if err == serverdb.ErrURL { //nolint:errorlint // one that says why is left as it is
+		err = serverdb.Explain(url, parameters, read)
+	}
+	return config, err
+}
+
+func read(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
 		return nil, fmt.Errorf("%w: %w", serverdb.ErrURL, file)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/oauthstore/oauthstore/gormrepo/internal/serverdb"
 	"github.com/oauthstore/oauthstore/gormrepo/postgres"
+	"github.com/oauthstore/oauthstore/repository"
 )
 
 func TestAnErrorOfOpenNeverHasThePassword(t *testing.T) {
@@ -73,5 +74,22 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 	cancel()
 	if _, err := postgres.Open(ctx, "postgres://ada@127.0.0.1:1/db", nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnErrorSaysWhatIsWrongWithTheURL(t *testing.T) {
+	const form = "scheme://user:password@host:port/database"
+	for url, reason := range map[string]string{
+		"":                                     "it is empty",
+		" ":                                    "it is empty",
+		"postgres://ada:a/b@127.0.0.1/db":      form,
+		"postgres://ada:a%zz@127.0.0.1/db":     form,
+		"postgres://ada@127.0.0.1:port/db":     form,
+		"postgres://ada@h/db?sslmode=nonsense": "parameter sslmode ",
+		"postgres://ada@h/db?application_name=a&connect_timeout=x&sslmode=disable": "parameter connect_timeout ",
+	} {
+		if _, err := postgres.Open(t.Context(), url, nil); !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%q: got %v", url, err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,10 +39,14 @@ type Options struct {
 // ErrURL says that a URL cannot be read. It does not repeat the URL, which holds a password.
 var ErrURL = fmt.Errorf("%w: the URL cannot be read", repository.ErrInvalid)
 
+// errForm is an ErrURL with what the URL should be.
+var errForm = fmt.Errorf("%w: it must be scheme://user:password@host:port/database, where a password has "+
+	"%%25 for %%, %%40 for @, %%2F for /, %%3F for ? and %%23 for #", ErrURL)
+
 // ConnectTimeout is how long the attempt to connect to one address may take where the URL names no time.
 const ConnectTimeout = 10 * time.Second
 
-// CheckURL returns ErrURL where an unescaped password may have ended up in another part of a URL: where there is an @,
+// CheckURL returns an ErrURL where an unescaped password may have ended up in another part of a URL: where there is an @,
 // there is one before the host, and others at most in the values of the query.
 func CheckURL(text string) error {
 	_, rest, _ := strings.Cut(text, "://")
@@ -52,14 +57,36 @@ func CheckURL(text string) error {
 	rest, query, _ := strings.Cut(rest, "?")
 	authority, path, _ := strings.Cut(rest, "/")
 	if strings.Count(authority, "@") != 1 || strings.Contains(path+fragment, "@") {
-		return ErrURL
+		return errForm
 	}
 	for parameter := range strings.SplitSeq(query, "&") {
 		if name, _, _ := strings.Cut(parameter, "="); strings.Contains(name, "@") {
-			return ErrURL
+			return errForm
 		}
 	}
 	return nil
+}
+
+// Explain returns the ErrURL of a URL that CheckURL accepts and read does not, with the reason: the first of parameters
+// without whose value it can be read, or its form.
+func Explain[T any](text string, parameters []string, read func(text string) (T, error)) error {
+	readable := func(text string) bool {
+		_, err := read(text)
+		return err == nil
+	}
+	rest, query, _ := strings.Cut(text, "?")
+	all := strings.Split(query, "&")
+	for i, parameter := range all {
+		name, _, _ := strings.Cut(parameter, "=")
+		without := strings.Join(slices.Concat(all[:i], all[i+1:]), "&")
+		if slices.Contains(parameters, name) && readable(rest+"?"+without) {
+			return fmt.Errorf("%w: its parameter %s has a value that is not allowed", ErrURL, name)
+		}
+	}
+	if !readable(rest) {
+		return errForm
+	}
+	return ErrURL
 }
 
 // Open returns a Store on pool, which it owns from here on. An error names where, which has no password.
