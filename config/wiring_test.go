@@ -34,12 +34,12 @@ func routes(store repository.Store, oauth *flow.Flow) *http.ServeMux {
 		}
 	})
 	mux.HandleFunc("GET /whoami", func(w http.ResponseWriter, r *http.Request) {
-		raw, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		scheme, raw, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		token, active, err := oauth.Introspect(r.Context(), raw)
 		switch {
 		case err != nil:
 			w.WriteHeader(http.StatusServiceUnavailable)
-		case !bearer || !active || token.Kind != domain.AccessToken:
+		case !strings.EqualFold(scheme, "Bearer") || !active || token.Kind != domain.AccessToken:
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			w.WriteHeader(http.StatusUnauthorized)
 		default:

@@ -33,12 +33,19 @@ import (
 // usersVariable names the file of users.
 const usersVariable = "WEBAPP_USERS"
 
-// shutdownTime is how long requests that have begun may take when the program is asked to end.
-const shutdownTime = 10 * time.Second
+// The program's times, all of which end what waits for a database that does not answer.
+const (
+	openTime     = 30 * time.Second // to open the store
+	requestTime  = 15 * time.Second // for one request
+	shutdownTime = 10 * time.Second // for requests that have begun when the program is asked to end
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	p := program{out: os.Stdout, log: slog.New(slog.NewTextHandler(os.Stderr, nil)), now: time.Now, open: config.Open}
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	slog.SetDefault(log) // for the cleanup
+	p := program{out: os.Stdout, log: log, now: time.Now, open: config.Open, shutdownTime: shutdownTime}
 	err := p.run(ctx, os.Args[1:])
 	stop()
 	if errors.Is(err, flag.ErrHelp) {
@@ -56,6 +63,8 @@ type program struct {
 	log  *slog.Logger
 	now  func() time.Time
 	open func(ctx context.Context, c config.Config) (repository.Store, error)
+
+	shutdownTime time.Duration
 }
 
 // run serves until ctx ends, then lets the requests that have begun end, and closes the store.
@@ -83,7 +92,7 @@ func (p program) run(ctx context.Context, args []string) (err error) {
 	if demo && !isLocal(listener, where.url) {
 		return fmt.Errorf("the users for trying things out are for loopback alone: name a file of your own in %s", usersVariable)
 	}
-	store, err := p.open(ctx, cfg)
+	store, err := p.openStore(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -92,17 +101,23 @@ func (p program) run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	greet(p.out, where.url, demo)
-	return serve(ctx, listener, handler, p.log)
+	greet(p.out, where.url, cfg, demo)
+	return p.serve(ctx, listener, handler)
 }
 
-// place is where the server is.
-type place struct {
+func (p program) openStore(ctx context.Context, cfg config.Config) (repository.Store, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	return p.open(ctx, cfg)
+}
+
+// location is where the server is.
+type location struct {
 	address string // to listen on
 	url     string // for the world; empty: that of the address
 }
 
-func parse(args []string, out io.Writer) (p place, err error) {
+func parse(args []string, out io.Writer) (p location, err error) {
 	flags := flag.NewFlagSet("webapp", flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.StringVar(&p.address, "addr", "127.0.0.1:8080", "the `address` to listen on")
@@ -139,18 +154,35 @@ func isLocal(listener net.Listener, address string) bool {
 	return ok && tcp.IP.IsLoopback() && isLoopbackURL(address)
 }
 
-func greet(out io.Writer, address string, demo bool) {
-	fmt.Fprintf(out, "Listening on %s. The MCP endpoint is %s%s.\n\nTo try it:\n\n", address, address, mcpPath)
+func greet(out io.Writer, address string, cfg config.Config, demo bool) {
+	fmt.Fprintf(out, "Listening on %s. The MCP endpoint is %s%s.\n", address, address, mcpPath)
+	fmt.Fprintf(out, "Everything is kept in %s.\n\nTo try it:\n\n", place(cfg))
 	fmt.Fprintf(out, "  npx @modelcontextprotocol/inspector --transport http --server-url %s%s\n\n", address, mcpPath)
 	if demo {
 		fmt.Fprintf(out, "Sign in as %s\n\n", pages.DemoPasswords)
 	}
 }
 
-// serve ends with ctx.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+// place names the database, without a password.
+func place(cfg config.Config) string {
+	switch cfg.Backend {
+	case config.SQLite:
+		return cfg.SQLitePath
+	case config.Postgres, config.MySQL:
+		return cfg.DatabaseURL.String()
+	case config.Memory:
+	}
+	return "memory, until the program ends"
+}
+
+// serve ends with ctx, after the requests that have begun. Those that take too long are abandoned: their contexts end, and
+// with these what they wait for.
+func (p program) serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	requests, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
 	server := &http.Server{
-		Handler: handler, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		Handler: handler, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
+		BaseContext:       func(net.Listener) context.Context { return requests },
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
@@ -161,8 +193,11 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		return err
 	case <-ctx.Done():
 	}
-	log.InfoContext(ctx, "shutting down")
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	p.log.InfoContext(ctx, "shutting down")
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.shutdownTime)
 	defer cancel()
-	return server.Shutdown(ending)
+	if err := server.Shutdown(ending); err != nil {
+		return fmt.Errorf("requests were abandoned after %v: %w", p.shutdownTime, errors.Join(err, server.Close()))
+	}
+	return nil
 }

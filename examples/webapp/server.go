@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -39,6 +41,8 @@ type app struct {
 	documents *http.Client     // nil: the default of authserver
 	now       func() time.Time // nil: time.Now
 	log       *slog.Logger
+
+	requestTime time.Duration // 0: the constant
 }
 
 // newHandler puts the three parts together: the authorization server, the MCP endpoint and the pages.
@@ -73,7 +77,7 @@ func (a app) routeMCP(mux *http.ServeMux) {
 	})
 	mux.Handle(resourcePath, metadata)
 	mux.Handle(resourcePath+mcpPath, metadata)
-	bearer := auth.RequireBearerToken(mcpauth.Verifier(a.store.Tokens(), a.url+mcpPath), &auth.RequireBearerTokenOptions{
+	bearer := auth.RequireBearerToken(a.verifier(), &auth.RequireBearerTokenOptions{
 		ResourceMetadataURL: a.url + resourcePath + mcpPath,
 	})
 	open := cors.New(cors.Options{ // for MCP clients that run in a browser; no cookie is read here
@@ -81,6 +85,18 @@ func (a app) routeMCP(mux *http.ServeMux) {
 		AllowedHeaders: []string{"*"}, ExposedHeaders: []string{"WWW-Authenticate", "Mcp-Session-Id"},
 	})
 	mux.Handle(mcpPath, open.Handler(bearer(tools.NewHandler())))
+}
+
+// verifier is that of mcpauth, and logs why the store could not answer: the client is not told.
+func (a app) verifier() auth.TokenVerifier {
+	verify := mcpauth.Verifier(a.store.Tokens(), a.url+mcpPath)
+	return func(ctx context.Context, raw string, r *http.Request) (*auth.TokenInfo, error) {
+		info, err := verify(ctx, raw, r)
+		if err != nil && !errors.Is(err, auth.ErrInvalidToken) {
+			a.log.ErrorContext(ctx, "token not checked", "endpoint", mcpPath, "cause", errors.Unwrap(err))
+		}
+		return info, err
+	}
 }
 
 // guarded puts what protects all of the server around it. Forms are taken from the server's own pages alone: by
@@ -99,7 +115,16 @@ func (a app) guarded(mux *http.ServeMux) http.Handler {
 			_, _ = w.Write([]byte(`{"error":"temporarily_unavailable","error_description":"too many registrations: wait a minute"}`))
 		}))
 	outer.Handle("POST /register", limit(mux))
-	return outer
+	return timed(outer, cmp.Or(a.requestTime, requestTime))
+}
+
+// timed gives the context of each request an end: the store waits no longer than that.
+func timed(next http.Handler, limit time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 func isHTTPS(address string) bool {

@@ -96,6 +96,16 @@ func TestACodeIsRedeemedOnceAndAReplayEndsTheGrant(t *testing.T) {
 	if err != nil || len(grants) != 1 || grants[0].RevokedReason != domain.CodeReplayed {
 		t.Errorf("%+v %v", grants, err)
 	}
+	f.warned("code", grants)
+}
+
+// warned checks that the log has the grant whose code or token came back.
+func (f *fixture) warned(what string, grants []domain.Grant) {
+	f.t.Helper()
+	want := `level=WARN msg="grant revoked: its ` + what + ` was used again" client=` + f.public.ID + " grant=" + grants[0].ID
+	if !strings.Contains(f.log.String(), want) {
+		f.t.Errorf("the log lacks %s", want)
+	}
 }
 
 func TestARefreshRotatesAndRepeatsWithinTheGracePeriodAlone(t *testing.T) {
@@ -123,6 +133,7 @@ func TestARefreshRotatesAndRepeatsWithinTheGracePeriodAlone(t *testing.T) {
 	if err != nil || grants[0].RevokedReason != domain.RefreshTokenReused {
 		t.Errorf("%+v %v", grants, err)
 	}
+	f.warned("refresh token", grants)
 }
 
 func TestARefreshMayNarrowTheScopeOfItsAccessTokenAlone(t *testing.T) {

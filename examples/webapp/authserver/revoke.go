@@ -22,6 +22,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := s.flow.Revoke(r.Context(), client.ID, form.Get("token")); err != nil {
 		return err
 	}
+	s.Log.InfoContext(r.Context(), "revocation answered", "client", client.ID)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -57,9 +57,11 @@ func (s *Server) exchange(r *http.Request, form url.Values, client domain.Client
 		return flow.Response{}, invalidRequest("code is missing")
 	}
 	var resources []string
+	var grant string
 	answer, err := s.flow.ExchangeCode(r.Context(), flow.CodeExchange{
 		Code: form.Get("code"),
 		Check: func(code domain.AuthorizationCode) (err error) {
+			grant = code.GrantID
 			if err := fits(code, client, form); err != nil {
 				return err
 			}
@@ -70,7 +72,15 @@ func (s *Server) exchange(r *http.Request, form url.Values, client domain.Client
 			return s.mint(client, minted{code.Scopes, code.Scopes, code.Resources, resources}), nil
 		},
 	})
+	s.noteReuse(r, client, grant, "code", err)
 	return answer, ofCode(err)
+}
+
+// noteReuse logs that flow has revoked a grant, as somebody may have stolen what was presented.
+func (s *Server) noteReuse(r *http.Request, client domain.Client, grant, what string, err error) {
+	if errors.Is(err, repository.ErrConsumed) {
+		s.Log.WarnContext(r.Context(), "grant revoked: its "+what+" was used again", "client", client.ID, "grant", grant)
+	}
 }
 
 // fits checks a code against the request that presents it. The redirect URI may be left out, as in OAuth 2.1,
@@ -96,10 +106,12 @@ func (s *Server) refresh(r *http.Request, form url.Values, client domain.Client)
 		return flow.Response{}, invalidRequest("refresh_token is missing")
 	}
 	var resources []string
+	var grant string
 	scopes := domain.ParseScope(form.Get("scope"))
 	answer, repeated, err := s.flow.Refresh(r.Context(), flow.RefreshRequest{
 		Token: form.Get("refresh_token"),
 		Check: func(old domain.Token) (err error) {
+			grant = old.GrantID
 			switch {
 			case old.ClientID != client.ID:
 				return invalidGrant("the refresh token is unknown, expired, revoked or used")
@@ -120,6 +132,7 @@ func (s *Server) refresh(r *http.Request, form url.Values, client domain.Client)
 	if repeated {
 		s.Log.InfoContext(r.Context(), "refresh repeated within the grace period", "client", client.ID)
 	}
+	s.noteReuse(r, client, grant, "refresh token", err)
 	return answer, ofGrant("refresh token", err)
 }
 

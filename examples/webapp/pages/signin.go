@@ -63,7 +63,7 @@ func (p *Pages) limited(next http.Handler) http.Handler {
 func (p *Pages) signIn(w http.ResponseWriter, r *http.Request) {
 	user, next := r.PostFormValue("username"), localPath(r.PostFormValue("next"))
 	if !p.Users.Check(user, r.PostFormValue("password")) {
-		p.Log.InfoContext(r.Context(), "sign-in refused")
+		p.Log.InfoContext(r.Context(), "sign-in refused", "from", r.RemoteAddr) // the name may be a password in the wrong field
 		p.showForm(w, r, http.StatusUnauthorized, signInForm{user, next, "That name and password do not go together."})
 		return
 	}
