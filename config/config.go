@@ -148,7 +148,7 @@ func span(field, variable, allowed string, least, most time.Duration, get func(c
 // URL of a database.
 func shown(value string) string {
 	const most = 64
-	if strings.Contains(value, "://") || strings.Contains(value, "@") {
+	if strings.Contains(value, "://") || strings.Contains(value, "@") || keywords.MatchString(value) {
 		value = DatabaseURL(value).String()
 	}
 	if len(value) <= most {

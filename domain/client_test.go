@@ -138,6 +138,7 @@ func TestValidateNamesTheFieldAndNotTheValue(t *testing.T) {
 		"Metadata.Extra": func(c *domain.Client) {
 			c.Metadata.Extra = map[string]jsonText{"x": []byte("SECRETVALUE")}
 		},
+		"UpdatedAt": func(c *domain.Client) { c.UpdatedAt = time.Time{}.Add(999) },
 		"CreatedAt": func(c *domain.Client) { c.CreatedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
 	} {
 		c := valid

@@ -108,6 +108,9 @@ func checkTime(field string, t time.Time) error {
 	if year := t.UTC().Year(); year < 1 || year > 9999 {
 		return &FieldError{field, "is not between the years 1 and 9999"}
 	}
+	if !t.IsZero() && microsecond(t).IsZero() {
+		return &FieldError{field, "is in the first microsecond of the year 1, which stands for no time"}
+	}
 	return nil
 }
 

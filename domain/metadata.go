@@ -147,6 +147,9 @@ func (m ClientMetadata) Validate() error {
 	if err != nil {
 		return &FieldError{"Extra", "is not JSON"}
 	}
+	if !json.Valid(text) { // with what is around it
+		return &FieldError{"Extra", "is nested too deep to be read again"}
+	}
 	if len(text) > MaxMetadata {
 		return tooLong("", len(text), MaxMetadata)
 	}

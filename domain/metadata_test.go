@@ -81,3 +81,21 @@ func FuzzClientMetadata(f *testing.F) {
 		}
 	})
 }
+
+func TestMetadataIsNestedNoDeeperThanItCanBeRead(t *testing.T) {
+	for depth, valid := range map[int]bool{9_999: true, 10_000: false} { // encoding/json reads 10,000, one of which is around it
+		deep := strings.Repeat("[", depth) + strings.Repeat("]", depth)
+		m := domain.ClientMetadata{Extra: map[string]jsonText{"x": []byte(deep)}}
+		if err := m.Validate(); (err == nil) != valid {
+			t.Errorf("%d deep: %v", depth, err)
+		}
+		text, err := m.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read domain.ClientMetadata
+		if err := read.UnmarshalJSON(text); (err == nil) != valid {
+			t.Errorf("%d deep: read with %v", depth, err)
+		}
+	}
+}

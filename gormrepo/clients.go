@@ -93,7 +93,7 @@ func (r clients) List(ctx context.Context, page repository.Page) ([]domain.Clien
 	}
 	var rows []clientRow
 	if err := r.reading(ctx, func(conn conn) error {
-		return conn.clients().Where("id > ?", after).Order("id").Limit(size).Find(&rows).Error
+		return conn.clients().Select(clientColumns).Where("id > ?", after).Order("id").Limit(size).Find(&rows).Error
 	}); err != nil {
 		return nil, r.wrap(op, err)
 	}

@@ -42,7 +42,7 @@ func (r codes) Get(ctx context.Context, d domain.Digest) (domain.AuthorizationCo
 func (r codes) Consume(ctx context.Context, d domain.Digest) (domain.AuthorizationCode, error) {
 	var code domain.AuthorizationCode
 	err := r.writing(ctx, func(c conn) error {
-		if err := c.lockGrantOf(d); err != nil {
+		if err := c.lockGrant(c.tables.texts.ofCode, d); err != nil {
 			return err
 		}
 		for {
@@ -63,21 +63,21 @@ func (r codes) Consume(ctx context.Context, d domain.Digest) (domain.Authorizati
 	return code, r.wrap("consume authorization code", err)
 }
 
-// lockGrantOf locks the grant of a code where the database has row locks: everything locks the grant first.
-func (c conn) lockGrantOf(code domain.Digest) error {
-	if c.tables.texts.lockGrant == "" {
+// lockGrant locks the grant of a code or token where the database has row locks: everything locks the grant first.
+func (c conn) lockGrant(of lock, d domain.Digest) error {
+	if of.held == "" {
 		return nil
 	}
 	var one int
-	var key any = code[:]
-	if c.tables.texts.grantOf != "" {
+	var key any = d[:]
+	if of.find != "" {
 		var grant string
-		if err := c.one([]any{&grant}, c.tables.texts.grantOf, key); err != nil {
+		if err := c.one([]any{&grant}, of.find, key); err != nil {
 			return unlessMissing(err)
 		}
 		key = grant
 	}
-	return unlessMissing(c.one([]any{&one}, c.tables.texts.lockGrant, key))
+	return unlessMissing(c.one([]any{&one}, of.held, key))
 }
 
 // unlessMissing returns err, or nil where there is no such row.

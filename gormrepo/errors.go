@@ -98,15 +98,12 @@ var conditions = map[string]string{
 	"42501": "insufficient_privilege",
 	"42703": "undefined_column",
 	"42P01": "undefined_table",
-	"42P07": "duplicate_table",
 	"53100": "disk_full",
 	"53300": "too_many_connections",
 
-	"1005": "ER_CANT_CREATE_TABLE",
 	"1021": "ER_DISK_FULL",
 	"1040": "ER_CON_COUNT_ERROR",
 	"1054": "ER_BAD_FIELD_ERROR",
-	"1072": "ER_KEY_COLUMN_DOES_NOT_EXITS", // sic
 	"1114": "ER_RECORD_FILE_FULL",
 	"1142": "ER_TABLEACCESS_DENIED_ERROR",
 	"1146": "ER_NO_SUCH_TABLE",

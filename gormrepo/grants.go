@@ -52,7 +52,7 @@ func (r grants) List(ctx context.Context, f repository.GrantFilter, page reposit
 	}
 	var rows []grantRow
 	if err := r.reading(ctx, func(c conn) error {
-		return c.grantsBy(f).Where("id > ?", after).Order("id").Limit(size).Find(&rows).Error
+		return c.grantsBy(f).Select(grantColumns).Where("id > ?", after).Order("id").Limit(size).Find(&rows).Error
 	}); err != nil {
 		return nil, r.wrap(op, err)
 	}

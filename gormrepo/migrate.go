@@ -33,6 +33,9 @@ func (s *Store) Migrate(ctx context.Context) error {
 	default:
 		err = s.inTx(ctx, s.migrate)
 	}
+	if sqlState(err) == "42P07" { // a table is there
+		err = errForeign
+	}
 	return s.wrap("migrate", err)
 }
 
@@ -53,11 +56,13 @@ func (s *Store) migrate(c conn) error {
 func (s *Store) migrateMySQL(ctx context.Context) error {
 	return s.again(ctx, func() error {
 		return s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
-			err := s.migrateLocked(ctx, db.Session(&gorm.Session{NewDB: true, Context: ctx}))
+			err := s.migrateLocked(ctx, db)
 			if err != nil && !answered(err) && ended(ctx) == nil && gone(db) {
 				return lostError{err}
 			}
 			switch mysqlNumber(err) {
+			case 1054:
+				return errForeign
 			case 1050, 1062: // the table, or its row, is there: the lock is of one node alone, and on another one somebody was first
 				return lostError{err}
 			}
@@ -66,7 +71,8 @@ func (s *Store) migrateMySQL(ctx context.Context) error {
 	})
 }
 
-func (s *Store) migrateLocked(ctx context.Context, db *gorm.DB) error {
+func (s *Store) migrateLocked(ctx context.Context, connection *gorm.DB) error {
+	db := inSession(ctx, connection)
 	const seconds = 60
 	var held *int
 	name := s.tables.migrations // of this database: GET_LOCK knows no databases
@@ -76,9 +82,19 @@ func (s *Store) migrateLocked(ctx context.Context, db *gorm.DB) error {
 	if held == nil || *held != 1 {
 		return fmt.Errorf("another instance has been migrating for %d seconds", seconds)
 	}
-	defer db.WithContext(context.WithoutCancel(ctx)).Exec("SELECT RELEASE_LOCK(CONCAT(LEFT(MD5(DATABASE()), 16), ?))", name)
+	defer func() {
+		late, end := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer end()
+		released := inSession(late, connection).Exec("SELECT RELEASE_LOCK(CONCAT(LEFT(MD5(DATABASE()), 16), ?))", name)
+		if released.Error != nil {
+			discard(connection) // the lock ends with it
+		}
+	}()
 	return s.migrate(conn{db: db, now: s.now(), tables: s.tables})
 }
+
+var errForeign = fmt.Errorf("%w: a table with the name of one of this package's is another program's: set TablePrefix, "+
+	"or use another database", repository.ErrInvalid)
 
 var errNewer = fmt.Errorf("%w: the schema of the database is newer than this program: use a newer program", repository.ErrInvalid)
 
@@ -86,7 +102,7 @@ var errNewer = fmt.Errorf("%w: the schema of the database is newer than this pro
 func (s *Store) current(ctx context.Context) (bool, error) {
 	var current bool
 	err := s.reading(ctx, func(c conn) (err error) {
-		current, err = compare(c.db, s.tables)
+		current, err = compare(c, s.tables)
 		return err
 	})
 	return current, err
@@ -99,22 +115,34 @@ func CheckSchema(ctx context.Context, db *gorm.DB, opts *Options) error {
 	if err != nil {
 		return err
 	}
-	_, err = compare(s.write.WithContext(ctx), s.tables)
+	err = s.again(ctx, func() error { // another process may be about to create it
+		_, err := compare(conn{db: s.write.WithContext(ctx)}, s.tables)
+		return err
+	})
 	return s.wrap("check schema", err)
 }
 
-func compare(db *gorm.DB, t tables) (current bool, err error) {
-	if err := db.Exec("SELECT 1").Error; err != nil {
-		return false, err // HasTable tells no failure from absence
-	}
-	if !db.Migrator().HasTable(t.migrations) {
-		return false, nil
+func compare(c conn, t tables) (current bool, err error) {
+	migrated, err := c.has(t.migrations)
+	if err != nil || !migrated {
+		return false, err
 	}
 	var applied []string
-	if err := db.Table(t.migrations).Order("id").Pluck("id", &applied).Error; err != nil {
+	if err := c.db.Table(t.migrations).Order("id").Pluck("id", &applied).Error; err != nil {
 		return false, err
 	}
 	return compareVersions(applied)
+}
+
+// has reports whether there is a table of that name, where statements find it.
+func (c conn) has(table string) (bool, error) {
+	var n int
+	err := c.one([]any{&n}, map[string]string{
+		"sqlite":   "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+		"postgres": "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = $1 AND pg_catalog.pg_table_is_visible(oid)",
+		"mysql":    "SELECT count(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
+	}[c.db.Name()], table)
+	return n > 0, err
 }
 
 // compareVersions reports whether the steps that were applied are all that this program knows.
@@ -177,6 +205,9 @@ func schema1(dialect string, t tables) []string {
 		}
 		statements = append(statements, d.create+" "+table.name+" ("+body+")"+d.end)
 		statements = append(statements, rest...)
+		if dialect == "mysql" { // or one that is there would pass for ours
+			statements = append(statements, "SELECT "+table.named()+" FROM "+table.name+" LIMIT 0")
+		}
 	}
 	for i, statement := range statements {
 		statements[i] = expand(statement)

@@ -1,5 +1,7 @@
 package gormrepo
 
+import "strings"
+
 // dialect is how a database writes the schema.
 type dialect struct {
 	create string   // how a table begins
@@ -38,7 +40,7 @@ var dialects = map[string]dialect{
 			"{json}", "MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "{int}", "BIGINT",
 			"{digest}", "BINARY(32)", "{blob}", "MEDIUMBLOB", "{fences}", "fences BIGINT NOT NULL DEFAULT 0,", "{, id}", "",
 		},
-		end: " ENGINE=InnoDB",
+		end: " ENGINE=InnoDB ROW_FORMAT=DYNAMIC", // others have shorter keys
 	},
 }
 
@@ -48,6 +50,17 @@ type table struct {
 }
 
 type index struct{ name, columns string }
+
+// named returns the columns that every dialect has.
+func (t table) named() string {
+	var names []string
+	for line := range strings.Lines(t.columns) {
+		if name, _, _ := strings.Cut(strings.TrimSpace(line), " "); name != "" && name[0] >= 'a' && name[0] <= 'z' {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
 
 // schema are the tables of schema1.
 var schema = []table{

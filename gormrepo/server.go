@@ -43,9 +43,15 @@ func (s *Store) serverTx(ctx context.Context, fn func(c conn) error) error {
 		return nil
 	}
 	if _, unknown := errors.AsType[unknownOutcomeError](err); unknown {
+		if stopped := ended(ctx); stopped != nil {
+			return unknownOutcomeError{stopped} // and not the error of the context that the COMMIT had
+		}
 		return err
 	}
 	if stopped := ended(ctx); stopped != nil && !errors.Is(err, stopped) {
+		if _, refused := errors.AsType[*refusedError](err); !refused && errors.Is(err, context.Canceled) {
+			return stopped // the transaction had a context of its own
+		}
 		return stoppedError{stopped, err}
 	}
 	if !began && !answered(err) {
@@ -186,7 +192,7 @@ func (s *Store) readServer(ctx context.Context, fn func(c conn) error) error {
 	return s.again(ctx, func() error {
 		var err error
 		if n == 0 {
-			err = read(s.write.WithContext(ctx))
+			err = read(onPrimary(s.write.WithContext(ctx)))
 		} else {
 			err = s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
 				err := read(db.Session(&gorm.Session{NewDB: true, Context: ctx}))

@@ -17,9 +17,15 @@ type statements struct {
 	fence, consumeCode, consumeToken, revokeToken      string
 
 	returning bool   // consumeCode returns the row: MySQL has no such thing
-	grantOf   string // the id of a code's grant, where its lock takes a statement of its own
-	lockGrant string // of a code, or by id after grantOf, where there are row locks
+	ofCode    lock   // of the grant, where there are row locks
+	ofToken   lock   // the same
 	heldGrant string // grant, and locks it where there are row locks
+}
+
+// lock is how the grant of a code or token is locked, by its digest.
+type lock struct {
+	find string // the id of the grant, where that takes a statement of its own
+	held string // locks it, by id after find
 }
 
 // fences is what a fence writes beside the time.
@@ -51,18 +57,23 @@ func statementsOf(dialect string, t tables) statements {
 	s.heldGrant = s.grant
 	switch dialect {
 	case "postgres":
-		s.lockGrant = "SELECT 1 FROM " + t.grants + " WHERE id = (SELECT grant_id FROM " + t.codes + " WHERE digest = ?) FOR NO KEY UPDATE"
+		held := func(table string) lock {
+			return lock{held: "SELECT 1 FROM " + t.grants + " WHERE id = (SELECT grant_id FROM " + table + " WHERE digest = ?) FOR NO KEY UPDATE"}
+		}
+		s.ofCode, s.ofToken = held(t.codes), held(t.tokens)
 		s.heldGrant += " FOR NO KEY UPDATE"
 	case "mysql":
-		// In one statement, the read of the code would begin a snapshot that the grant can have left behind (error 1020).
-		s.grantOf = "SELECT grant_id FROM " + t.codes + " WHERE digest = ?"
-		s.lockGrant = "SELECT 1 FROM " + t.grants + " WHERE id = ? FOR UPDATE"
+		// In one statement, the read of the code or token would begin a snapshot that the grant can have left behind (error 1020).
+		held := func(table string) lock {
+			return lock{"SELECT grant_id FROM " + table + " WHERE digest = ?", "SELECT 1 FROM " + t.grants + " WHERE id = ? FOR UPDATE"}
+		}
+		s.ofCode, s.ofToken = held(t.codes), held(t.tokens)
 		s.heldGrant += " FOR UPDATE"
 	}
 	if dialect == "postgres" {
 		for _, text := range []*string{
 			&s.insertClient, &s.insertGrant, &s.insertCode, &s.insertToken, &s.client, &s.grant, &s.code, &s.token,
-			&s.fence, &s.consumeCode, &s.consumeToken, &s.revokeToken, &s.lockGrant, &s.heldGrant,
+			&s.fence, &s.consumeCode, &s.consumeToken, &s.revokeToken, &s.ofCode.held, &s.ofToken.held, &s.heldGrant,
 		} {
 			*text = numbered(*text)
 		}

@@ -77,15 +77,25 @@ var _ repository.Store = (*Store)(nil)
 // foreign keys are enforced and waits for locks end with ctx. For an in-memory database the pool must
 // be limited to one connection, or each connection has a database of its own.
 //
-// On MySQL, the handle's sessions must commit by themselves and be in utf8mb4: ErrInvalid if they do not. A statement whose
-// caller has given up waits there until innodb_lock_wait_timeout is over, 50 seconds by default; Open of package mysql
-// sets 3.
+// ErrInvalid for the handle of a transaction, or of a single connection, and for one whose sessions this package cannot be
+// right on: those that enforce no foreign keys (session_replication_role=replica, foreign_key_checks=0), and on MySQL those
+// that do not commit by themselves, are not in utf8mb4, read what is not committed, or have sql_select_limit,
+// completion_type, EMPTY_STRING_IS_NULL or the driver's columnsWithAlias set.
+//
+// On MySQL, a statement whose caller has given up waits until innodb_lock_wait_timeout is over, 50 seconds by default; Open of package
+// mysql sets 3.
 //
 // On a Galera cluster, the DSN of the handle must set wsrep_sync_wait=7, or a read on one node may miss what another
 // one has acknowledged, and interpolateParams=true, or an aborted transaction may go unnoticed: ErrInvalid if it does not.
 func New(db *gorm.DB, opts *Options) (*Store, error) {
-	if db == nil {
+	if db == nil || db.Config == nil || db.Statement == nil {
 		return nil, fmt.Errorf("gormrepo: new: %w: no *gorm.DB", repository.ErrInvalid)
+	}
+	if _, inside := db.Statement.ConnPool.(gorm.TxCommitter); inside {
+		return nil, fmt.Errorf("gormrepo: new: %w: the handle is that of a transaction", repository.ErrInvalid)
+	}
+	if _, err := db.DB(); err != nil {
+		return nil, fmt.Errorf("gormrepo: new: %w: the handle has no pool of connections", repository.ErrInvalid)
 	}
 	s, err := newStore(Database{Write: db}, opts)
 	if err != nil {

@@ -72,6 +72,12 @@ func (c conn) rotate(old domain.Digest, replay domain.Replay, next []domain.Toke
 		return before, dead
 	}
 	if err := c.use(before.GrantID, before.ClientID, before.Subject); err != nil {
+		if !isSentinel(err) {
+			return before, err
+		}
+		if now, why := c.token(old); why != nil {
+			return now, why // what ended the grant has ended the token, while this waited for it
+		}
 		return before, err
 	}
 	now := c.now.UnixMicro()
@@ -94,6 +100,9 @@ func (c conn) rotate(old domain.Digest, replay domain.Replay, next []domain.Toke
 
 func (r tokens) Revoke(ctx context.Context, d domain.Digest) error {
 	return r.wrap("revoke token", r.writing(ctx, func(c conn) error {
+		if err := c.lockGrant(c.tables.texts.ofToken, d); err != nil {
+			return err
+		}
 		for {
 			revoked, err := c.exec(c.tables.texts.revokeToken, c.now.UnixMicro(), d[:])
 			if err != nil || revoked > 0 {
@@ -123,7 +132,7 @@ func (r tokens) List(ctx context.Context, f repository.TokenFilter, page reposit
 	}
 	var rows []tokenRow
 	if err := r.reading(ctx, func(c conn) error {
-		return c.tokensBy(f).Where("digest > ?", after[:]).Order("digest").Limit(size).Find(&rows).Error
+		return c.tokensBy(f).Select(tokenColumns).Where("digest > ?", after[:]).Order("digest").Limit(size).Find(&rows).Error
 	}); err != nil {
 		return nil, r.wrap(op, err)
 	}

@@ -101,21 +101,28 @@ func (s *Store) transaction(ctx context.Context, what call) error {
 
 // InTx implements repository.Store.
 func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) error) error {
-	var refused error
 	err := s.inTx(ctx, func(c conn) error {
 		t := &tx{Store: s, conn: c}
 		defer func() { t.done = true }()
-		refused = fn(t)
+		refused := fn(t)
 		if t.lost != nil && (refused == nil || errors.Is(refused, repository.ErrClosed) || s.retryable(t.lost) && !s.retryable(refused)) {
 			return t.lost // fn has passed over it
 		}
-		return refused
+		if refused != nil {
+			return &refusedError{refused}
+		}
+		return nil
 	})
-	if err != nil && refused != nil && errors.Is(err, refused) {
-		return refused // as it is, whatever has been put around it
+	if e, ok := errors.AsType[*refusedError](err); ok {
+		return e.error // as it is, whatever has been put around it
 	}
 	return s.wrap("transaction", err)
 }
+
+// refusedError is what fn of InTx returned. It may be of a type that cannot be compared.
+type refusedError struct{ error }
+
+func (e *refusedError) Unwrap() error { return e.error }
 
 // exclusively runs fn as the only writer of this Store, and again while another program's lock keeps it
 // out. ctx ends the waits; what has begun runs to its end, so that nil and error mean what they say.

@@ -14,14 +14,17 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
-// choosesPools is a plugin that, like one for replicas, gives each statement outside of a transaction to a pool of its
-// choice.
-type choosesPools struct{}
+// choosesPools is a plugin that, like one for replicas, gives each statement outside of a transaction to a pool, by default
+// that of the handle.
+type choosesPools struct{ pool gorm.ConnPool }
 
 func (choosesPools) Name() string { return "choosesPools" }
 
-func (choosesPools) Initialize(db *gorm.DB) error {
-	pool := db.ConnPool
+func (p choosesPools) Initialize(db *gorm.DB) error {
+	pool := p.pool
+	if pool == nil {
+		pool = db.ConnPool
+	}
 	choose := func(tx *gorm.DB) {
 		if _, inside := tx.Statement.ConnPool.(gorm.TxCommitter); !inside {
 			tx.Statement.ConnPool = pool
@@ -35,15 +38,144 @@ func (choosesPools) Initialize(db *gorm.DB) error {
 	)
 }
 
-func TestAHandleThatTheStoreCannotBeRightOnIsRefused(t *testing.T) {
-	address := mySQL.database(t)
-	for parameters, named := range map[string]string{
-		"?autocommit=0": "autocommit", "?charset=utf8": "utf8mb4", "?charset=latin1": "utf8mb4", "?character_set_results=latin1": "utf8mb4",
-	} {
-		_, err := gormrepo.New(mySQL.handle(t, address+parameters), nil)
-		if !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), named) {
-			t.Errorf("%s: got %v", parameters, err)
+func TestSessionsThatTheStoreCannotBeRightOnAreRefused(t *testing.T) {
+	unfit := map[string]map[string]string{
+		"PostgreSQL": {"session_replication_role=replica": "foreign keys"},
+		"MySQL": {
+			"autocommit=0": "autocommit", "charset=utf8": "utf8mb4", "charset=latin1": "utf8mb4", "character_set_results=latin1": "utf8mb4",
+			"foreign_key_checks=0": "foreign keys", "tx_isolation='READ-UNCOMMITTED'": "tx_isolation='READ-COMMITTED'",
+			"sql_select_limit=2": "sql_select_limit", "sql_mode='EMPTY_STRING_IS_NULL'": "EMPTY_STRING_IS_NULL",
+			"completion_type=1": "completion_type", "columnsWithAlias=true": "columnsWithAlias",
+		},
+	}
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			address := s.database(t)
+			for parameter, named := range unfit[s.name] {
+				address := with(t, address, parameter)
+				_, errNew := gormrepo.New(s.handle(t, address), nil)
+				_, errOpen := s.open(t.Context(), address, nil)
+				for _, err := range []error{errNew, errOpen} {
+					if !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), named) {
+						t.Errorf("%s: got %v", parameter, err)
+					}
+				}
+			}
+			if tables := tablesIn(t, s.handle(t, address)); tables > 0 {
+				t.Errorf("%d tables were made", tables)
+			}
+		})
+	}
+}
+
+// TestAHandleThatIsNoPoolIsRefused passes those of a transaction, which the application may roll back, and of one
+// connection.
+func TestAHandleThatIsNoPoolIsRefused(t *testing.T) {
+	check := func(t *testing.T, db *gorm.DB) {
+		refused := func(what string, handle *gorm.DB) {
+			if _, err := gormrepo.New(handle, nil); !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), "the handle") {
+				t.Errorf("%s: got %v", what, err)
+			}
 		}
+		tx := db.Begin()
+		refused("of a transaction", tx)
+		refused("of a transaction, with prepared statements", tx.Session(&gorm.Session{PrepareStmt: true}))
+		if err := tx.Rollback().Error; err != nil {
+			t.Error(err)
+		}
+		err := db.Connection(func(one *gorm.DB) error {
+			refused("of a connection", one)
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, d := range sqliteDrivers {
+		t.Run(d.name, func(t *testing.T) { check(t, plainGORM(t, d, dbPath(t), &gorm.Config{})) })
+	}
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) { check(t, s.handle(t, s.database(t))) })
+	}
+	if _, err := gormrepo.New(&gorm.DB{}, nil); !errors.Is(err, repository.ErrInvalid) {
+		t.Errorf("one that was never opened: got %v", err)
+	}
+}
+
+// TestAColumnOfANewerProgramIsNoTrouble adds one while this program works.
+func TestAColumnOfANewerProgramIsNoTrouble(t *testing.T) {
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			address := s.database(t)
+			store, err := s.open(t.Context(), address, &postgres.Options{MaxConns: 1}) // which has its statements prepared
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			list := func() error {
+				_, errClients := store.Clients().List(t.Context(), repository.Page{})
+				_, errGrants := store.Grants().List(t.Context(), repository.GrantFilter{}, repository.Page{})
+				_, errTokens := store.Tokens().List(t.Context(), repository.TokenFilter{}, repository.Page{})
+				return errors.Join(errClients, errGrants, errTokens)
+			}
+			if err := list(); err != nil {
+				t.Fatal(err)
+			}
+			for _, table := range []string{"clients", "grants", "tokens"} {
+				if err := s.handle(t, address).Exec("ALTER TABLE oauth_" + table + " ADD COLUMN newer INTEGER").Error; err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := list(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestAPluginThatChoosesPoolsLeavesTheStoreOnItsOwn has one that gives what is outside of a transaction to the pool of
+// another database, as it would be with a replica that is behind.
+func TestAPluginThatChoosesPoolsLeavesTheStoreOnItsOwn(t *testing.T) {
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			db := s.handle(t, s.database(t))
+			if err := db.Use(choosesPools{s.handle(t, s.database(t)).ConnPool}); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // with the migration, and without
+				store, err := gormrepo.New(db, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				id := domain.NewID()
+				if err := store.Clients().Create(t.Context(), domain.Client{ID: id, Kind: domain.Dynamic}); err != nil {
+					t.Error(err)
+				}
+				if _, err := store.Clients().Get(t.Context(), id); err != nil {
+					t.Error(err)
+				}
+				if all, err := store.Clients().List(t.Context(), repository.Page{}); err != nil || len(all) == 0 {
+					t.Errorf("%d clients, %v", len(all), err)
+				}
+				if err := store.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+func TestASchemaThatTheSearchPathLeadsToIsFound(t *testing.T) {
+	address := postgreSQL.database(t)
+	opened(t, postgreSQL.backend(), address, func(repository.Store) {})
+	db := postgreSQL.handle(t, address)
+	if err := db.Exec("CREATE SCHEMA own").Error; err != nil {
+		t.Fatal(err)
+	}
+	opened(t, postgreSQL.backend(), address+"&search_path=own,public", func(repository.Store) {})
+	var own int
+	if err := db.Raw("SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'own'").Scan(&own).Error; err != nil || own > 0 {
+		t.Errorf("%d tables in another schema, %v", own, err)
 	}
 }
 
@@ -130,22 +262,24 @@ func TestATransactionWhoseReadFailsIsNotCommitted(t *testing.T) {
 }
 
 func TestATableOfAnotherProgramIsLeftAloneAndTheErrorSaysSo(t *testing.T) {
-	names := map[string]string{"PostgreSQL": "42P07 (duplicate_table)", "MySQL": "1005 (ER_CANT_CREATE_TABLE)"}
 	for _, s := range servers {
-		t.Run(s.name, func(t *testing.T) {
-			address := s.database(t)
-			db := s.handle(t, address)
-			if err := db.Exec("CREATE TABLE oauth_clients (mine INTEGER)").Error; err != nil {
-				t.Fatal(err)
-			}
-			_, err := s.open(t.Context(), address, nil)
-			if err == nil || !strings.Contains(err.Error(), names[s.name]) {
-				t.Errorf("got %v", err)
-			}
-			if err := db.Exec("INSERT INTO oauth_clients (mine) VALUES (1)").Error; err != nil {
-				t.Error(err)
-			}
-		})
+		for _, table := range []string{"oauth_clients", "oauth_tokens"} {
+			t.Run(s.name+" "+table, func(t *testing.T) {
+				address := s.database(t)
+				db := s.handle(t, address)
+				if err := db.Exec("CREATE TABLE " + table + " (mine INTEGER)").Error; err != nil {
+					t.Fatal(err)
+				}
+				for range 2 {
+					if _, err := s.open(t.Context(), address, nil); !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), "TablePrefix") {
+						t.Errorf("got %v", err)
+					}
+				}
+				if err := db.Exec("INSERT INTO " + table + " (mine) VALUES (1)").Error; err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	}
 }
 

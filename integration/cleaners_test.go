@@ -61,12 +61,12 @@ func createFamily(ctx context.Context, r repository.Repositories, grant string, 
 	return r.Tokens().Create(ctx, token(domain.AccessToken), token(domain.RefreshToken))
 }
 
-// TestCleanupWaitsForNoTransaction cleans up while a transaction holds what has expired, and adds a code to a grant that
-// had ended by being idle.
+// TestCleanupWaitsForNoTransaction cleans up while a transaction holds what has expired, adds a code to a grant that had
+// ended by being idle, and revokes a token of another one.
 func TestCleanupWaitsForNoTransaction(t *testing.T) {
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {
-			address := s.filledLongAgo(t, "held", "revived", "ended")
+			address := s.filledLongAgo(t, "held", "revived", "signed out", "ended")
 			opened(t, s.backend(), address, func(store repository.Store) {
 				revived := domain.AuthorizationCode{
 					Digest: domain.DigestOf("new code"), GrantID: "revived", ClientID: theClient, ExpiresAt: time.Now().Add(time.Hour),
@@ -78,10 +78,13 @@ func TestCleanupWaitsForNoTransaction(t *testing.T) {
 					if err := tx.AuthorizationCodes().Create(t.Context(), revived); err != nil {
 						return err
 					}
+					if err := tx.Tokens().Revoke(t.Context(), domain.DigestOf("signed out"+string(domain.AccessToken))); err != nil {
+						return err
+					}
 					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 					defer cancel()
 					removed, err := cleanup.Run(ctx, store, nil)
-					if expected := (cleanup.Result{AuthorizationCodes: 2, Tokens: 4, Grants: 1}); removed != expected {
+					if expected := (cleanup.Result{AuthorizationCodes: 3, Tokens: 5, Grants: 1}); removed != expected {
 						t.Errorf("beside the transaction: removed %+v, want %+v", removed, expected)
 					}
 					return err
@@ -90,7 +93,7 @@ func TestCleanupWaitsForNoTransaction(t *testing.T) {
 					t.Error(err)
 				}
 				removed, err := cleanup.Run(t.Context(), store, nil)
-				if expected := (cleanup.Result{AuthorizationCodes: 1, Tokens: 2}); err != nil || removed != expected {
+				if expected := (cleanup.Result{AuthorizationCodes: 1, Tokens: 3, Grants: 1}); err != nil || removed != expected {
 					t.Errorf("after the transaction: removed %+v, want %+v, %v", removed, expected, err)
 				}
 				if _, err := store.AuthorizationCodes().Get(t.Context(), revived.Digest); err != nil {

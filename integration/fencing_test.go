@@ -177,6 +177,56 @@ func raceOnce(ctx context.Context, store repository.Store, id string, call func(
 	return added, errors.Join(errCall, errRevoke, err)
 }
 
+// TestARotateThatWaitedForARevocationReturnsTheTokenAsItIs lets a rotation that has read its token wait for the grant.
+func TestARotateThatWaitedForARevocationReturnsTheTokenAsItIs(t *testing.T) {
+	waiters := map[string]string{
+		"PostgreSQL": "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+		"MySQL": "SELECT COUNT(*) FROM information_schema.innodb_trx JOIN information_schema.processlist ON id = trx_mysql_thread_id " +
+			"WHERE trx_state = 'LOCK WAIT' AND db = DATABASE()",
+	}
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			address, ctx := s.database(t), t.Context()
+			opened(t, s.backend(), address, func(store repository.Store) {
+				refresh := domain.Token{Digest: domain.DigestOf("token"), Kind: domain.RefreshToken, GrantID: "grant", ClientID: theClient}
+				err := errors.Join(
+					store.Clients().Create(ctx, domain.Client{ID: theClient, Kind: domain.Dynamic}),
+					store.Grants().Create(ctx, domain.Grant{ID: refresh.GrantID, ClientID: theClient}),
+					store.Tokens().Create(ctx, refresh),
+				)
+				if err != nil {
+					t.Fatal(err)
+				}
+				db := s.handle(t, address)
+				var rotated domain.Token
+				ended := make(chan error, 1)
+				err = store.InTx(ctx, func(tx repository.Repositories) error {
+					_, err := tx.Grants().Revoke(ctx, repository.GrantFilter{ID: refresh.GrantID}, domain.ByUser)
+					go func() {
+						var err error
+						rotated, err = store.Tokens().Rotate(ctx, refresh.Digest, domain.Replay{})
+						ended <- err
+					}()
+					for waiting, tries := 0, 0; waiting == 0 && tries < 20 && err == nil; tries++ {
+						within(t, 150*time.Millisecond) // InnoDB shows what it showed before if it is asked sooner
+						err = db.Raw(waiters[s.name]).Scan(&waiting).Error
+					}
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := <-ended; !errors.Is(err, repository.ErrRevoked) {
+					t.Errorf("got %v", err)
+				}
+				if now, _ := store.Tokens().Get(ctx, refresh.Digest); rotated.RevokedAt.IsZero() || !rotated.RevokedAt.Equal(now.RevokedAt) {
+					t.Errorf("revoked at %v, and Rotate returned %v", now.RevokedAt, rotated.RevokedAt)
+				}
+			})
+		})
+	}
+}
+
 // TestATransactionThatTheServerHasUndoneRunsAgain lets two transactions lock each other's grants, and pass over the
 // error that one of them gets.
 func TestATransactionThatTheServerHasUndoneRunsAgain(t *testing.T) {

@@ -188,6 +188,9 @@ func TestACallEndsSoonAfterItsContextThoughTheServerIsSilent(t *testing.T) {
 					if unknown := errors.Is(err, repository.ErrUnknownOutcome); unknown != (at == "commit") || err == nil {
 						t.Errorf("got %v", err)
 					}
+					if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+						t.Errorf("%v is not the error of its context", err)
+					}
 					proxy.release()
 				})
 			})

@@ -155,12 +155,20 @@ func txRollback(t *testing.T, f *fixture) {
 	must(t, f.InTx(f.ctx, func(tx repository.Repositories) error { return w.writeAll(f.ctx, tx) }))
 }
 
+// severalErrors is of a type that cannot be compared, as packages have for what they find wrong with an input.
+type severalErrors []error
+
+func (e severalErrors) Error() string { return errors.Join(e...).Error() }
+
 func txErrorUnchanged(t *testing.T, f *fixture) {
 	for _, wanted := range []error{errRefused, repository.ErrNotFound, context.Canceled, repository.ErrClosed} {
 		got := f.InTx(f.ctx, func(tx repository.Repositories) error { return wanted })
 		if got != wanted {
 			t.Errorf("InTx returned %v, want exactly %v", got, wanted)
 		}
+	}
+	if got, ok := f.InTx(f.ctx, func(repository.Repositories) error { return severalErrors{errRefused} }).(severalErrors); !ok || len(got) != 1 {
+		t.Error("InTx does not return an error of a type that cannot be compared as it is")
 	}
 	var inside error
 	got := f.InTx(f.ctx, func(tx repository.Repositories) error {
