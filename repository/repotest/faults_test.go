@@ -100,6 +100,10 @@ func allFaults() []fault {
 func TestWrappedStore(t *testing.T) {
 	var broken fault
 	if name, ok := os.LookupEnv(faultVar); ok {
+		if newStore := unfit[name]; newStore != nil {
+			repotest.Run(t, newStore)
+			return
+		}
 		broken = allFaults()[slices.IndexFunc(allFaults(), func(f fault) bool { return f.name == name })]
 	}
 	repotest.Run(t, func(_ *testing.T, opt repotest.Options) repository.Store {
@@ -110,6 +114,31 @@ func TestWrappedStore(t *testing.T) {
 		}
 		return store
 	})
+}
+
+// unfit are functions that the suite cannot run with.
+var unfit = map[string]func(t *testing.T, opt repotest.Options) repository.Store{
+	"ignores opt.Now": func(*testing.T, repotest.Options) repository.Store { return memoryrepo.New(nil) },
+	"returns the same store": func() func(*testing.T, repotest.Options) repository.Store {
+		var store repository.Store
+		return func(_ *testing.T, opt repotest.Options) repository.Store {
+			if store == nil {
+				store = memoryrepo.New(&memoryrepo.Options{Now: opt.Now})
+			}
+			return store
+		}
+	}(),
+}
+
+func TestSuiteSaysThatItCannotRunWithAFunction(t *testing.T) {
+	for name, sentence := range map[string]string{
+		"ignores opt.Now": "and opt.Now says", "returns the same store": "one that was used before",
+	} {
+		out, err := runChild(t, name)
+		if fails := strings.Count(out, "--- FAIL"); err == nil || fails != 3 || !strings.Contains(out, sentence) {
+			t.Errorf("%s: %d failures, %v\n%s", name, fails, err, tail(out))
+		}
+	}
 }
 
 // failedCheck is the line of a subtest that failed, three levels down.

@@ -2,6 +2,7 @@ package repotest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -14,15 +15,42 @@ type Options struct {
 	Now func() time.Time // the clock of the store; safe for concurrent use; the suite moves it
 }
 
-// Run runs the whole suite. It asks newStore for a fresh, empty store in each subtest, and closes it.
+// Run runs the whole suite. It asks newStore for a fresh, empty store in each subtest, and closes it. Where that does not
+// give new stores with the clock of opt, it says so and does no more.
 func Run(t *testing.T, newStore func(t *testing.T, opt Options) repository.Store) {
 	t.Helper()
+	if !t.Run("newStore", func(t *testing.T) { isFit(t, newStore) }) {
+		return // every check would fail
+	}
 	for _, subject := range subjects() {
 		t.Run(subject.name, func(t *testing.T) {
 			for _, c := range subject.checks {
 				t.Run(c.sentence, func(t *testing.T) { c.run(t, open(t, newStore)) })
 			}
 		})
+	}
+}
+
+// isFit checks that newStore does what it is asked for: each time a new store, with the clock of opt.
+func isFit(t *testing.T, newStore func(t *testing.T, opt Options) repository.Store) {
+	for _, sentence := range []string{"returns a store that reads opt.Now", "returns another one, which is empty, each time"} {
+		fit := t.Run(sentence, func(t *testing.T) {
+			f := open(t, newStore)
+			switch err := f.Clients().Create(f.ctx, aClient("")); {
+			case errors.Is(err, repository.ErrClosed), errors.Is(err, repository.ErrAlreadyExists):
+				t.Fatalf("newStore has returned one that was used before: %v", err)
+			case err != nil:
+				t.Fatal(err)
+			}
+			c, err := f.Clients().Get(f.ctx, aClient("").ID)
+			must(t, err)
+			if away := c.CreatedAt.Sub(start).Abs(); away > 24*time.Hour {
+				t.Fatalf("a client was created at %v, and opt.Now says %v", c.CreatedAt, start)
+			}
+		})
+		if !fit {
+			return
+		}
 	}
 }
 
