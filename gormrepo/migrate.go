@@ -33,7 +33,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	default:
 		err = s.inTx(ctx, s.migrate)
 	}
-	if sqlState(err) == "42P07" { // a table is there
+	if sqlState(err) == "42P07" || mysqlNumber(err) == 1054 { // a table is there, or has not our columns
 		err = errForeign
 	}
 	return s.wrap("migrate", err)
@@ -61,8 +61,6 @@ func (s *Store) migrateMySQL(ctx context.Context) error {
 				return lostError{err}
 			}
 			switch mysqlNumber(err) {
-			case 1054:
-				return errForeign
 			case 1050, 1062: // the table, or its row, is there: the lock is of one node alone, and on another one somebody was first
 				return lostError{err}
 			}

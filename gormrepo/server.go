@@ -192,10 +192,10 @@ func (s *Store) readServer(ctx context.Context, fn func(c conn) error) error {
 	return s.again(ctx, func() error {
 		var err error
 		if n == 0 {
-			err = read(onPrimary(s.write.WithContext(ctx)))
+			err = read(inPool(ctx, s.write))
 		} else {
 			err = s.write.WithContext(ctx).Connection(func(db *gorm.DB) error {
-				err := read(db.Session(&gorm.Session{NewDB: true, Context: ctx}))
+				err := read(inSession(ctx, db))
 				if unready(err) {
 					discard(db)
 				}

@@ -8,29 +8,22 @@ import (
 	"gorm.io/gorm"
 )
 
-// session is a connection that transactions are begun and ended on by statements. Plugins that choose among pools know a
-// transaction by the methods of gorm.TxCommitter, and leave it where it is.
-type session struct{ *sql.Conn }
+// own is a connection on which transactions are begun and ended by statements, or the pool that reads go to. Plugins that
+// choose among pools know a transaction by the methods of gorm.TxCommitter, and leave it where it is: a replica may not
+// know yet what has been revoked.
+type own struct{ gorm.ConnPool }
 
-var _ gorm.TxCommitter = session{}
+var _ gorm.TxCommitter = own{}
 
 var errByStatement = errors.New("gormrepo: this transaction ends by a statement")
 
-func (session) Commit() error   { return errByStatement }
-func (session) Rollback() error { return errByStatement }
+func (own) Commit() error   { return errByStatement }
+func (own) Rollback() error { return errByStatement }
 
-// primary is the pool of a handle, which plugins that choose among pools take for a transaction too: a replica may not know
-// yet what has been revoked.
-type primary struct{ gorm.ConnPool }
-
-var _ gorm.TxCommitter = primary{}
-
-func (primary) Commit() error   { return errByStatement }
-func (primary) Rollback() error { return errByStatement }
-
-// onPrimary returns the handle for what runs on the pool of db.
-func onPrimary(db *gorm.DB) *gorm.DB {
-	db.Statement.ConnPool = primary{db.Statement.ConnPool}
+// inPool returns the handle for what runs on the pool of db.
+func inPool(ctx context.Context, db *gorm.DB) *gorm.DB {
+	db = db.WithContext(ctx)
+	db.Statement.ConnPool = own{db.Statement.ConnPool}
 	return db
 }
 
@@ -38,7 +31,7 @@ func onPrimary(db *gorm.DB) *gorm.DB {
 func inSession(ctx context.Context, db *gorm.DB) *gorm.DB {
 	db = db.Session(&gorm.Session{NewDB: true, Context: ctx})
 	if c, ok := db.Statement.ConnPool.(*sql.Conn); ok {
-		db.Statement.ConnPool = session{c}
+		db.Statement.ConnPool = own{c}
 	}
 	return db
 }

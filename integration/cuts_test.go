@@ -43,7 +43,7 @@ func TestProcessesShareAServerWhoseConnectionsAreCut(t *testing.T) {
 				}
 			}
 			t.Logf("%d calls, %d races between processes, %d connections cut, %d restarts, %d outcomes unknown",
-				len(events), races(events, opConsume)+races(events, opRotate), cuts, restarts, unknown)
+				len(events), allRaces(events), cuts, restarts, unknown)
 			if cuts < 10 {
 				t.Error("the processes were hardly disturbed")
 			}

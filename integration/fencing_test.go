@@ -207,9 +207,13 @@ func TestARotateThatWaitedForARevocationReturnsTheTokenAsItIs(t *testing.T) {
 						rotated, err = store.Tokens().Rotate(ctx, refresh.Digest, domain.Replay{})
 						ended <- err
 					}()
-					for waiting, tries := 0, 0; waiting == 0 && tries < 20 && err == nil; tries++ {
+					waiting := 0
+					for tries := 0; waiting == 0 && tries < 20 && err == nil; tries++ {
 						within(t, 150*time.Millisecond) // InnoDB shows what it showed before if it is asked sooner
 						err = db.Raw(waiters[s.name]).Scan(&waiting).Error
+					}
+					if waiting == 0 {
+						t.Error("the rotation did not wait")
 					}
 					return err
 				})

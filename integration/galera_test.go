@@ -155,7 +155,7 @@ func TestAGaleraClusterOutlivesANode(t *testing.T) {
 		}
 	}
 	t.Logf("%d calls, %d races between processes, %d failed, %d outcomes unknown",
-		len(events), races(events, opConsume)+races(events, opRotate), refused, unknown)
+		len(events), allRaces(events), refused, unknown)
 	if refused > len(events)/100 {
 		t.Error("too many calls failed")
 	}

@@ -177,18 +177,21 @@ func races(events []event, op string) int {
 // their history to say something. On a busy machine one run may be too short for that.
 func untilTheyMeet(t *testing.T, play func(first int) []event) []event {
 	t.Helper()
-	const enough = 20
+	const enoughWon, enoughRaced = 50, 20
 	var events []event
-	raced := 0
+	won, raced := 0, 0
 	for i := range 10 {
 		events = append(events, play(i*1_000_000)...)
-		if raced = races(events, opConsume) + races(events, opRotate); raced >= enough {
+		won, raced = count(events, opConsume, done)+count(events, opRotate, done), allRaces(events)
+		if won >= enoughWon && raced >= enoughRaced {
 			return events
 		}
 	}
-	t.Errorf("%d calls lost to another process, %d would be enough", raced, enough)
+	t.Errorf("%d calls won and %d lost to another process, %d and %d would be enough", won, raced, enoughWon, enoughRaced)
 	return events
 }
+
+func allRaces(events []event) int { return races(events, opConsume) + races(events, opRotate) }
 
 // wait returns when the processes have ended, as they should.
 func wait(t *testing.T, all []*process) {

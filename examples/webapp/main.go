@@ -11,6 +11,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -45,7 +46,7 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	slog.SetDefault(log) // for the cleanup
-	p := program{out: os.Stdout, log: log, now: time.Now, open: config.Open, shutdownTime: shutdownTime}
+	p := program{out: os.Stdout, log: log, now: time.Now, open: config.Open}
 	err := p.run(ctx, os.Args[1:])
 	stop()
 	if errors.Is(err, flag.ErrHelp) {
@@ -64,7 +65,7 @@ type program struct {
 	now  func() time.Time
 	open func(ctx context.Context, c config.Config) (repository.Store, error)
 
-	shutdownTime time.Duration
+	shutdownTime time.Duration // 0: the constant
 }
 
 // run serves until ctx ends, then lets the requests that have begun end, and closes the store.
@@ -194,10 +195,11 @@ func (p program) serve(ctx context.Context, listener net.Listener, handler http.
 	case <-ctx.Done():
 	}
 	p.log.InfoContext(ctx, "shutting down")
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.shutdownTime)
+	limit := cmp.Or(p.shutdownTime, shutdownTime)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	if err := server.Shutdown(ending); err != nil {
-		return fmt.Errorf("requests were abandoned after %v: %w", p.shutdownTime, errors.Join(err, server.Close()))
+		return fmt.Errorf("requests were abandoned after %v: %w", limit, errors.Join(err, server.Close()))
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func beTheProgram(file string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	now := func() time.Time { return time.Now().Add(ahead(file)) }
-	p := program{out: os.Stdout, log: slog.New(slog.NewTextHandler(os.Stderr, nil)), now: now, open: config.Open, shutdownTime: shutdownTime}
+	p := program{out: os.Stdout, log: slog.New(slog.NewTextHandler(os.Stderr, nil)), now: now, open: config.Open}
 	if backend := os.Getenv("MCP_OAUTH_STORAGE_BACKEND"); backend == "" {
 		p.open = func(ctx context.Context, c config.Config) (repository.Store, error) {
 			return sqlite.Open(ctx, c.SQLitePath, &sqlite.Options{Now: now})

@@ -31,14 +31,7 @@ func parse(address string) (*mysql.Config, error) {
 	if !strings.HasPrefix(address, "mysql://") {
 		return parseDSN(address)
 	}
-	if err := serverdb.CheckURL(address); err != nil {
-		return nil, err
-	}
-	config, err := parseURL(address)
-	if err == serverdb.ErrURL { //nolint:errorlint // one that says why is left as it is
-		err = serverdb.Explain(address, parameters, parseURL)
-	}
-	return config, err
+	return serverdb.ReadURL(address, parameters, parseURL)
 }
 
 func parseURL(address string) (*mysql.Config, error) {

@@ -48,12 +48,19 @@ func Open(ctx context.Context, address string, opts *Options) (*gormrepo.Store, 
 	if err := setVariables(ctx, config); err != nil {
 		return nil, fmt.Errorf("mysql: open %s: %w", where, err)
 	}
+	pool, err := poolOf(config)
+	if err != nil {
+		return nil, fmt.Errorf("mysql: open: %w", err)
+	}
+	return serverdb.Open(ctx, "mysql", where, pool, gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true}), opts)
+}
+
+func poolOf(config *mysql.Config) (*sql.DB, error) {
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		return nil, fmt.Errorf("mysql: open: %w", serverdb.ErrURL)
+		return nil, serverdb.ErrURL
 	}
-	pool := sql.OpenDB(prompt{connector, config.Timeout})
-	return serverdb.Open(ctx, "mysql", where, pool, gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true}), opts)
+	return sql.OpenDB(prompt{connector, config.Timeout}), nil
 }
 
 // prompt gives a server its time to connect for everything that this takes. The driver's own time ends when the address
@@ -95,11 +102,10 @@ func setVariables(ctx context.Context, config *mysql.Config) error {
 
 // ofCluster reports whether the server is a node of a Galera cluster.
 func ofCluster(ctx context.Context, config *mysql.Config) (bool, error) {
-	connector, err := mysql.NewConnector(config)
+	pool, err := poolOf(config)
 	if err != nil {
-		return false, serverdb.ErrURL
+		return false, err
 	}
-	pool := sql.OpenDB(prompt{connector, config.Timeout})
 	defer pool.Close() //nolint:errcheck // nothing is left to be done with it
 	var node bool
 	err = pool.QueryRowContext(ctx, "SELECT @@wsrep_on").Scan(&node)

@@ -48,20 +48,13 @@ var parameters = []string{
 
 // parse reads both forms of url. An error does not repeat it, but for the path of a file.
 func parse(url string) (*pgx.ConnConfig, error) {
-	if strings.TrimSpace(url) == "" {
+	switch {
+	case strings.TrimSpace(url) == "":
 		return nil, fmt.Errorf("%w: it is empty", serverdb.ErrURL)
+	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
+		return serverdb.ReadURL(url, parameters, read)
 	}
-	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
-		return read(url)
-	}
-	if err := serverdb.CheckURL(url); err != nil {
-		return nil, err
-	}
-	config, err := read(url)
-	if err == serverdb.ErrURL { //nolint:errorlint // one that says why is left as it is
-		err = serverdb.Explain(url, parameters, read)
-	}
-	return config, err
+	return read(url)
 }
 
 func read(url string) (*pgx.ConnConfig, error) {

@@ -67,9 +67,21 @@ func CheckURL(text string) error {
 	return nil
 }
 
-// Explain returns the ErrURL of a URL that CheckURL accepts and read does not, with the reason: the first of parameters
-// without whose value it can be read, or its form.
-func Explain[T any](text string, parameters []string, read func(text string) (T, error)) error {
+// ReadURL returns what read makes of a URL that CheckURL accepts. Where read returns ErrURL itself, the error has the
+// reason too, if one is found: the first of parameters without which read takes the URL, or its form.
+func ReadURL[T any](text string, parameters []string, read func(text string) (T, error)) (T, error) {
+	if err := CheckURL(text); err != nil {
+		var none T
+		return none, err
+	}
+	config, err := read(text)
+	if err == ErrURL { //nolint:errorlint // one that says why is left as it is
+		err = explain(text, parameters, read)
+	}
+	return config, err
+}
+
+func explain[T any](text string, parameters []string, read func(text string) (T, error)) error {
 	readable := func(text string) bool {
 		_, err := read(text)
 		return err == nil
