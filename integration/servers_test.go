@@ -55,11 +55,13 @@ var (
 	mySQL = server{
 		name:     "MySQL",
 		variable: "OAUTHSTORE_TEST_MYSQL_URL",
-		open:     mysql.Open,
-		plain:    func(u string) gorm.Dialector { return mysqlgorm.Open(nativeMySQL(u)) },
-		drop:     "DROP DATABASE %s",
-		cut:      "SELECT id FROM information_schema.processlist WHERE db = '%s' ORDER BY RAND() LIMIT 3",
-		restart:  "OAUTHSTORE_TEST_MYSQL_RESTART",
+		open: func(ctx context.Context, url string, opts *postgres.Options) (*gormrepo.Store, error) {
+			return mysql.Open(ctx, url, (*mysql.Options)(opts))
+		},
+		plain:   func(u string) gorm.Dialector { return mysqlgorm.Open(nativeMySQL(u)) },
+		drop:    "DROP DATABASE %s",
+		cut:     "SELECT id FROM information_schema.processlist WHERE db = '%s' ORDER BY RAND() LIMIT 3",
+		restart: "OAUTHSTORE_TEST_MYSQL_RESTART",
 		waiting: "SELECT COUNT(*) FROM information_schema.innodb_trx JOIN information_schema.processlist ON trx_mysql_thread_id = id " +
 			"WHERE trx_state = 'LOCK WAIT' AND db = DATABASE()",
 		step:    "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()",

@@ -1,4 +1,5 @@
-// Package mysql opens a Store on MySQL or MariaDB, or on what speaks their protocol, with gorm.io/driver/mysql.
+// Package mysql opens a Store on MySQL or MariaDB, or on what speaks their protocol, with
+// gorm.io/driver/mysql.
 package mysql
 
 import (
@@ -7,6 +8,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"time"
@@ -18,18 +20,42 @@ import (
 	"github.com/oauthstore/oauthstore/gormrepo/internal/serverdb"
 )
 
-// Options configure Open: Now, the clock; Logger, which gets statements at debug level; TablePrefix; SkipMigrate; MaxConns,
-// the connections at most, 16 by default. nil means the defaults.
-type Options = serverdb.Options
+// Options configure Open. nil means the defaults, and the zero value of a field means its default.
+// A value that a field does not allow is repository.ErrInvalid.
+type Options struct {
+	// Now is the clock of the Store. nil: time.Now. The clocks of several instances should be
+	// synchronized.
+	Now func() time.Time
 
-// Open returns a Store on the database that address names: mysql://user:password@host:port/database?tls=..., or the
-// form of github.com/go-sql-driver/mysql, user:password@tcp(host:port)/database?tls=.... The parameters are those
-// of that driver; a charset is utf8mb4, and a collation one of its own. The tables are InnoDB's. It creates the schema on
-// first use and brings an older one up to date; several instances may open at once.
+	// Logger gets each statement at debug level, never with values. nil: slog.Default().
+	Logger *slog.Logger
+
+	// TablePrefix is what the names of the tables begin with: 1 to 32 ASCII letters, digits and
+	// underscores, no digit first. Empty: gormrepo.DefaultTablePrefix.
+	TablePrefix string
+
+	// SkipMigrate leaves the schema to the application, which calls Store.Migrate. Open then
+	// neither creates nor changes tables, and still refuses a schema that is newer than the
+	// program. false: Open migrates.
+	SkipMigrate bool
+
+	// MaxConns is the number of connections of the Store at most, those in use and the idle ones
+	// together. 0: 16.
+	MaxConns int
+}
+
+// Open returns a Store on the database that address names. The form of address is
+// mysql://user:password@host:port/database?tls=..., or that of github.com/go-sql-driver/mysql,
+// user:password@tcp(host:port)/database?tls=.... The parameters are those of that driver. A charset
+// is utf8mb4, and a collation one of its own.
 //
-// Each connection sets innodb_lock_wait_timeout=3, and on a Galera cluster wsrep_sync_wait=7, so that a read waits until
-// its node has what another one has acknowledged. Parameters of the address go before that: wsrep_sync_wait=0 is
-// faster where all clients write to one node, and may miss what was just written where they do not.
+// Open creates the schema on first use and brings an older one up to date, unless
+// Options.SkipMigrate is set. The tables are InnoDB's. Several instances may open at once.
+//
+// Each connection sets innodb_lock_wait_timeout=3, and on a Galera cluster wsrep_sync_wait=7, so
+// that a read waits until its node has what another one has acknowledged. Parameters of the address
+// go before that: wsrep_sync_wait=0 is faster where all clients write to one node, and may miss
+// what was just written where they do not.
 //
 // ctx ends the waits of Open, not the Store. An error never has the password. One that is
 // repository.ErrUnknownOutcome says that the connection was lost while the server committed.
@@ -52,7 +78,8 @@ func Open(ctx context.Context, address string, opts *Options) (*gormrepo.Store, 
 	if err != nil {
 		return nil, fmt.Errorf("mysql: open: %w", err)
 	}
-	return serverdb.Open(ctx, "mysql", where, pool, gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true}), opts)
+	dialector := gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true})
+	return serverdb.Open(ctx, "mysql", where, pool, dialector, (*serverdb.Options)(opts))
 }
 
 func poolOf(config *mysql.Config) (*sql.DB, error) {
@@ -63,14 +90,15 @@ func poolOf(config *mysql.Config) (*sql.DB, error) {
 	return sql.OpenDB(prompt{connector, config.Timeout}), nil
 }
 
-// prompt gives a server its time to connect for everything that this takes. The driver's own time ends when the address
-// accepts, after which it waits for a greeting without end.
+// prompt gives a server its time to connect for everything that this takes. The driver's own time
+// ends when the address accepts, after which it waits for a greeting without end.
 type prompt struct {
 	driver.Connector
 	time time.Duration
 }
 
-// Connect returns a connection. An error that is os.ErrDeadlineExceeded says that the time was over before ctx ended.
+// Connect returns a connection. An error that is os.ErrDeadlineExceeded says that the time was over
+// before ctx ended.
 func (p prompt) Connect(ctx context.Context) (driver.Conn, error) {
 	within, cancel := context.WithTimeout(ctx, p.time)
 	defer cancel()
@@ -81,15 +109,17 @@ func (p prompt) Connect(ctx context.Context) (driver.Conn, error) {
 	return conn, err //nolint:wrapcheck // the driver's, which database/sql knows
 }
 
-// setVariables adds to config the variables that each connection sets, but for those that the address sets.
+// setVariables adds to config the variables that each connection sets, but for those that the
+// address sets.
 func setVariables(ctx context.Context, config *mysql.Config) error {
 	node, err := ofCluster(ctx, config)
 	if err != nil {
 		return err
 	}
 	variables := map[string]string{
-		// Row locks last as long as a commit. A statement goes on to wait for one when its caller has given up, and a node
-		// that gives its data to another one stands still until nobody waits: both would be for 50 seconds.
+		// Row locks last as long as a commit. A statement goes on to wait for one when its caller
+		// has given up, and a node that gives its data to another one stands still until nobody
+		// waits: both would be for 50 seconds.
 		"innodb_lock_wait_timeout": "3",
 	}
 	if node {

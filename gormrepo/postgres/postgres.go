@@ -1,4 +1,5 @@
-// Package postgres opens a Store on PostgreSQL, or on what speaks its protocol, with gorm.io/driver/postgres and pgx.
+// Package postgres opens a Store on PostgreSQL, or on what speaks its protocol, with
+// gorm.io/driver/postgres and pgx.
 package postgres
 
 import (
@@ -6,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -16,13 +19,37 @@ import (
 	"github.com/oauthstore/oauthstore/gormrepo/internal/serverdb"
 )
 
-// Options configure Open: Now, the clock; Logger, which gets statements at debug level; TablePrefix; SkipMigrate; MaxConns,
-// the connections at most, 16 by default. nil means the defaults.
-type Options = serverdb.Options
+// Options configure Open. nil means the defaults, and the zero value of a field means its default.
+// A value that a field does not allow is repository.ErrInvalid.
+type Options struct {
+	// Now is the clock of the Store. nil: time.Now. The clocks of several instances should be
+	// synchronized.
+	Now func() time.Time
 
-// Open returns a Store on the database that url names, postgres://user:password@host:port/database?sslmode=..., or
-// libpq's keyword=value form, with the environment variables of libpq for what is missing. It creates the schema on
-// first use and brings an older one up to date; several instances may open at once.
+	// Logger gets each statement at debug level, never with values. nil: slog.Default().
+	Logger *slog.Logger
+
+	// TablePrefix is what the names of the tables begin with: 1 to 32 ASCII letters, digits and
+	// underscores, no digit first. PostgreSQL makes letters small. Empty:
+	// gormrepo.DefaultTablePrefix.
+	TablePrefix string
+
+	// SkipMigrate leaves the schema to the application, which calls Store.Migrate. Open then
+	// neither creates nor changes tables, and still refuses a schema that is newer than the
+	// program. false: Open migrates.
+	SkipMigrate bool
+
+	// MaxConns is the number of connections of the Store at most, those in use and the idle ones
+	// together. 0: 16.
+	MaxConns int
+}
+
+// Open returns a Store on the database that url names. The form of url is
+// postgres://user:password@host:port/database?sslmode=..., or libpq's keyword=value. The
+// environment variables of libpq say what url leaves out.
+//
+// Open creates the schema on first use and brings an older one up to date, unless
+// Options.SkipMigrate is set. Several instances may open at once.
 //
 // ctx ends the waits of Open, not the Store. An error never has the password. One that is
 // repository.ErrUnknownOutcome says that the connection was lost while the server committed.
@@ -36,7 +63,7 @@ func Open(ctx context.Context, url string, opts *Options) (*gormrepo.Store, erro
 	}
 	pool := stdlib.OpenDB(*config)
 	where := fmt.Sprintf("%s@%s:%d/%s", config.User, config.Host, config.Port, config.Database)
-	return serverdb.Open(ctx, "postgres", where, pool, gormpostgres.New(gormpostgres.Config{Conn: pool}), opts)
+	return serverdb.Open(ctx, "postgres", where, pool, gormpostgres.New(gormpostgres.Config{Conn: pool}), (*serverdb.Options)(opts))
 }
 
 // parameters are those of pgx, and have values that it may refuse.

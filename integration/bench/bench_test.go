@@ -41,6 +41,11 @@ func onSQLite(b *testing.B, dir string, reopen func(path string) (subject, error
 	return lazily(&s)
 }
 
+// openCgo is sqlitecgo.Open in the form of sqlite.Open.
+func openCgo(ctx context.Context, path string, opts *sqlite.Options) (*gormrepo.Store, error) {
+	return sqlitecgo.Open(ctx, path, (*sqlitecgo.Options)(opts))
+}
+
 func ours(open func(ctx context.Context, path string, o *sqlite.Options) (*gormrepo.Store, error), synchronous string) func(*testing.B, string) (subject, error) {
 	return func(b *testing.B, dir string) (subject, error) {
 		return onSQLite(b, dir, func(path string) (subject, error) {
@@ -82,7 +87,7 @@ var contestants = []contestant{
 	{"ours-go-FULL", ours(sqlite.Open, sqlite.Full)},
 	{"hand-go-FULL", hand("sqlite", "FULL")},
 	{"hand-go-NORMAL", hand("sqlite", "NORMAL")},
-	{"ours-cgo-FULL", ours(sqlitecgo.Open, sqlite.Full)},
+	{"ours-cgo-FULL", ours(openCgo, sqlite.Full)},
 	{"hand-cgo-FULL", hand("sqlite3", "FULL")},
 	{"hand-cgo-NORMAL", hand("sqlite3", "NORMAL")},
 	{"gorm-go-FULL", plainGORM},

@@ -20,7 +20,6 @@ import (
 	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/gormrepo"
 	"github.com/oauthstore/oauthstore/gormrepo/sqlite"
-	"github.com/oauthstore/oauthstore/gormrepo/sqlitecgo"
 	"github.com/oauthstore/oauthstore/repository"
 )
 
@@ -46,7 +45,7 @@ func TestMain(m *testing.M) {
 
 type opener = func(ctx context.Context, path string, opts *sqlite.Options) (*gormrepo.Store, error)
 
-var openers = map[string]opener{"go": sqlite.Open, "cgo": sqlitecgo.Open}
+var openers = map[string]opener{"go": sqlite.Open, "cgo": openCgo}
 
 // typical is a database with n live access tokens of two scopes and one resource, made by SQLite itself. It returns the digests of some tokens, and how many bytes a token takes.
 func typical(b *testing.B, path string, n int) (sample []domain.Digest, bytesEach float64) {

@@ -18,22 +18,13 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
-// Options configure a Store on a database server. nil means the defaults.
+// Options are those of the servers' packages, which document the fields and convert to this type.
 type Options struct {
-	// Now is the clock. nil: time.Now. Several instances should have theirs synchronized.
-	Now func() time.Time
-
-	// Logger gets each statement at debug level, never with values. nil: slog.Default().
-	Logger *slog.Logger
-
-	// TablePrefix replaces gormrepo.DefaultTablePrefix.
+	Now         func() time.Time
+	Logger      *slog.Logger
 	TablePrefix string
-
-	// SkipMigrate leaves the schema to the application, which calls Store.Migrate.
 	SkipMigrate bool
-
-	// MaxConns is how many connections there are at most. 0: 16.
-	MaxConns int
+	MaxConns    int
 }
 
 // ErrURL says that a URL cannot be read. It does not repeat the URL, which holds a password.

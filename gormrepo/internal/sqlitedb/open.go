@@ -31,26 +31,14 @@ const (
 	Normal = "NORMAL"
 )
 
-// Options configure a Store on SQLite. nil means the defaults.
+// Options are those of the driver packages, which document the fields and convert to this type.
 type Options struct {
-	// Now is the clock. nil: time.Now.
-	Now func() time.Time
-
-	// Logger gets each statement at debug level, never with values. nil: slog.Default().
-	Logger *slog.Logger
-
-	// Synchronous is FULL (an acknowledged write survives power loss) or NORMAL (it survives a crash of
-	// the process). Empty: FULL.
+	Now         func() time.Time
+	Logger      *slog.Logger
 	Synchronous string
-
-	// TablePrefix replaces gormrepo.DefaultTablePrefix.
 	TablePrefix string
-
-	// SkipMigrate leaves the schema to the application, which calls Store.Migrate.
 	SkipMigrate bool
-
-	// Readers is the number of connections for reading. 0: 4. In memory there is one connection in all.
-	Readers int
+	Readers     int
 }
 
 // Open opens or creates the database at path, or one in memory for Memory.
