@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"slices"
 	"time"
@@ -64,7 +65,7 @@ func (c Client) AllowsRedirect(uri string) bool {
 
 // Validate returns nil, or a *FieldError that names the first field that breaks a limit.
 func (c Client) Validate() error {
-	return firstError(
+	return cmp.Or(
 		checkText("ID", c.ID, 1, MaxClientID),
 		checkClientKind(c.Kind),
 		checkSecrets(c.Secrets),
@@ -78,10 +79,10 @@ func (c Client) Validate() error {
 func (c Client) Clone() Client {
 	c.Secrets = slices.Clone(c.Secrets)
 	for i := range c.Secrets {
-		c.Secrets[i].ExpiresAt = microsecond(c.Secrets[i].ExpiresAt)
+		c.Secrets[i].ExpiresAt = Microsecond(c.Secrets[i].ExpiresAt)
 	}
 	c.Metadata = c.Metadata.Clone()
-	c.CreatedAt, c.UpdatedAt = microsecond(c.CreatedAt), microsecond(c.UpdatedAt)
+	c.CreatedAt, c.UpdatedAt = Microsecond(c.CreatedAt), Microsecond(c.UpdatedAt)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -72,7 +73,7 @@ func (c AuthorizationCode) VerifyPKCE(verifier string) error {
 
 // Validate returns nil, or a *FieldError that names the first field that breaks a limit.
 func (c AuthorizationCode) Validate() error {
-	return firstError(
+	return cmp.Or(
 		checkDigest(c.Digest),
 		checkText("GrantID", c.GrantID, 1, MaxID),
 		checkText("ClientID", c.ClientID, 1, MaxClientID),
@@ -93,8 +94,8 @@ func (c AuthorizationCode) Validate() error {
 // Clone returns a deep copy as a store keeps it: times in UTC and cut to the microsecond.
 func (c AuthorizationCode) Clone() AuthorizationCode {
 	c.Scopes, c.Resources, c.Data = slices.Clone(c.Scopes), slices.Clone(c.Resources), slices.Clone(c.Data)
-	c.CreatedAt, c.ExpiresAt = microsecond(c.CreatedAt), microsecond(c.ExpiresAt)
-	c.ConsumedAt, c.RevokedAt = microsecond(c.ConsumedAt), microsecond(c.RevokedAt)
+	c.CreatedAt, c.ExpiresAt = Microsecond(c.CreatedAt), Microsecond(c.ExpiresAt)
+	c.ConsumedAt, c.RevokedAt = Microsecond(c.ConsumedAt), Microsecond(c.RevokedAt)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -47,7 +48,7 @@ func (g Grant) Live(now time.Time) bool { return g.RevokedAt.IsZero() && !expire
 
 // Validate returns nil, or a *FieldError that names the first field that breaks a limit.
 func (g Grant) Validate() error {
-	return firstError(
+	return cmp.Or(
 		checkText("ID", g.ID, 1, MaxID),
 		checkText("ClientID", g.ClientID, 1, MaxClientID),
 		checkText("Subject", g.Subject, 0, MaxSubject),
@@ -65,8 +66,8 @@ func (g Grant) Validate() error {
 // Clone returns a deep copy as a store keeps it: times in UTC and cut to the microsecond.
 func (g Grant) Clone() Grant {
 	g.Scopes, g.Resources, g.Data = slices.Clone(g.Scopes), slices.Clone(g.Resources), slices.Clone(g.Data)
-	g.CreatedAt, g.LastUsedAt = microsecond(g.CreatedAt), microsecond(g.LastUsedAt)
-	g.ExpiresAt, g.RevokedAt = microsecond(g.ExpiresAt), microsecond(g.RevokedAt)
+	g.CreatedAt, g.LastUsedAt = Microsecond(g.CreatedAt), Microsecond(g.LastUsedAt)
+	g.ExpiresAt, g.RevokedAt = Microsecond(g.ExpiresAt), Microsecond(g.RevokedAt)
 	return g
 }
 

@@ -31,15 +31,6 @@ type FieldError struct {
 // Error returns the field and the problem as one sentence.
 func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
 
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // within puts prefix before the field that err names.
 func within(prefix string, err error) error {
 	if field, ok := errors.AsType[*FieldError](err); ok {
@@ -56,16 +47,18 @@ func tooMany(field string, got, most int) error {
 	return &FieldError{field, fmt.Sprintf("has %d members, more than %d", got, most)}
 }
 
+// ValidText returns true if s is UTF-8 without NUL, as all text here has to be, else false. The
+// empty string is text. Some databases refuse even to compare with anything else.
+func ValidText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
 func checkText(field, text string, least, most int) error {
 	switch {
 	case len(text) < least:
 		return &FieldError{field, "is empty"}
 	case len(text) > most:
 		return tooLong(field, len(text), most)
-	case !utf8.ValidString(text):
-		return &FieldError{field, "is not UTF-8"}
-	case strings.ContainsRune(text, 0):
-		return &FieldError{field, "holds a NUL character"}
+	case !ValidText(text):
+		return &FieldError{field, "is not UTF-8 without NUL"}
 	}
 	return nil
 }
@@ -108,14 +101,17 @@ func checkTime(field string, t time.Time) error {
 	if year := t.UTC().Year(); year < 1 || year > 9999 {
 		return &FieldError{field, "is not between the years 1 and 9999"}
 	}
-	if !t.IsZero() && microsecond(t).IsZero() {
+	if !t.IsZero() && Microsecond(t).IsZero() {
 		return &FieldError{field, "is in the first microsecond of the year 1, which stands for no time"}
 	}
 	return nil
 }
 
-// microsecond returns t as a store keeps it.
-func microsecond(t time.Time) time.Time { return time.UnixMicro(t.UnixMicro()).UTC() } // faster than Truncate
+// Microsecond returns t in UTC, rounded down to the microsecond, as every store keeps it. The zero
+// time stays zero. t has to be in the years 1 to 9999, as Validate wants it.
+func Microsecond(t time.Time) time.Time {
+	return time.UnixMicro(t.UnixMicro()).UTC() // faster than Truncate
+}
 
 // expired reports whether an entity that ends at end (zero: never) has ended at now. The instant
 // itself is past the end.

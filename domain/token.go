@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -46,7 +47,7 @@ func (r Replay) Live(now time.Time) bool { return len(r.Sealed) > 0 && now.Befor
 
 // Validate returns nil, or a *FieldError that names the first field that breaks a limit.
 func (t Token) Validate() error {
-	return firstError(
+	return cmp.Or(
 		checkDigest(t.Digest),
 		checkTokenKind(t),
 		checkText("GrantID", t.GrantID, 1, MaxID),
@@ -77,8 +78,8 @@ func (r Replay) Validate() error {
 // Clone returns a deep copy as a store keeps it: times in UTC and cut to the microsecond.
 func (t Token) Clone() Token {
 	t.Scopes, t.Resources, t.Data = slices.Clone(t.Scopes), slices.Clone(t.Resources), slices.Clone(t.Data)
-	t.CreatedAt, t.ExpiresAt = microsecond(t.CreatedAt), microsecond(t.ExpiresAt)
-	t.ConsumedAt, t.RevokedAt = microsecond(t.ConsumedAt), microsecond(t.RevokedAt)
+	t.CreatedAt, t.ExpiresAt = Microsecond(t.CreatedAt), Microsecond(t.ExpiresAt)
+	t.ConsumedAt, t.RevokedAt = Microsecond(t.ConsumedAt), Microsecond(t.RevokedAt)
 	t.Replay = t.Replay.Clone()
 	return t
 }
@@ -88,7 +89,7 @@ func (r Replay) Clone() Replay {
 	if len(r.Sealed) == 0 {
 		return Replay{}
 	}
-	return Replay{Sealed: slices.Clone(r.Sealed), ExpiresAt: microsecond(r.ExpiresAt)}
+	return Replay{Sealed: slices.Clone(r.Sealed), ExpiresAt: Microsecond(r.ExpiresAt)}
 }
 
 func checkTokenKind(t Token) error {

@@ -35,6 +35,21 @@ func (a *agenda) push(end time.Time, digest domain.Digest) {
 	}
 }
 
+// sweep pops up to limit entries that have ended at now and for which drop returns true: it drops what
+// has ended if the entry still holds. It returns how many these were.
+func (a *agenda) sweep(now time.Time, limit int, drop func(domain.Digest) bool) (dropped int) {
+	for dropped < limit {
+		digest, ok := a.pop(now)
+		if !ok {
+			break
+		}
+		if drop(digest) {
+			dropped++
+		}
+	}
+	return dropped
+}
+
 // pop removes and returns the first entry that has ended at now.
 func (a *agenda) pop(now time.Time) (domain.Digest, bool) {
 	h := *a

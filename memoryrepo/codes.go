@@ -2,7 +2,6 @@ package memoryrepo
 
 import (
 	"context"
-	"time"
 
 	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/repository"
@@ -47,7 +46,7 @@ func (r codes) Get(ctx context.Context, d domain.Digest) (_ domain.Authorization
 	if row == nil {
 		return domain.AuthorizationCode{}, repository.ErrNotFound
 	}
-	return row.Clone(), whyCodeEnded(row, r.now())
+	return row.Clone(), repository.WhyNotLive(row.Live(r.now()), row.RevokedAt, row.ConsumedAt)
 }
 
 func (r codes) Consume(ctx context.Context, d domain.Digest) (_ domain.AuthorizationCode, err error) {
@@ -70,7 +69,7 @@ func (r codes) consume(ctx context.Context, d domain.Digest) (*domain.Authorizat
 		return nil, repository.ErrNotFound
 	}
 	now := r.now()
-	if err := whyCodeEnded(row, now); err != nil {
+	if err := repository.WhyNotLive(row.Live(now), row.RevokedAt, row.ConsumedAt); err != nil {
 		return row, err
 	}
 	consumed := *row
@@ -92,29 +91,14 @@ func (r codes) DeleteExpired(ctx context.Context, limit int) (_ int, err error) 
 		return 0, err
 	}
 	defer r.endWrite()
-	now, deleted := r.now(), 0
-	for deleted < limit {
-		digest, ok := r.codeEnds.pop(now)
-		if !ok {
-			break
+	now := r.now()
+	return r.codeEnds.sweep(now, limit, func(digest domain.Digest) bool {
+		row := r.codes[digest]
+		if row == nil || now.Before(row.ExpiresAt) {
+			return false
 		}
-		if row := r.codes[digest]; row != nil && !now.Before(row.ExpiresAt) {
-			r.change()
-			r.setCode(digest, nil)
-			deleted++
-		}
-	}
-	return deleted, nil
-}
-
-func whyCodeEnded(c *domain.AuthorizationCode, now time.Time) error {
-	switch {
-	case !c.RevokedAt.IsZero():
-		return repository.ErrRevoked
-	case !c.ConsumedAt.IsZero():
-		return repository.ErrConsumed
-	case !c.Live(now):
-		return repository.ErrExpired
-	}
-	return nil
+		r.change()
+		r.setCode(digest, nil)
+		return true
+	}), nil
 }

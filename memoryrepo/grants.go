@@ -51,7 +51,7 @@ func (r grants) Get(ctx context.Context, id string) (_ domain.Grant, err error) 
 	if row == nil {
 		return domain.Grant{}, repository.ErrNotFound
 	}
-	return row.Clone(), whyGrantEnded(row, r.now())
+	return row.Clone(), repository.WhyNotLive(row.Live(r.now()), row.RevokedAt, time.Time{})
 }
 
 func (r grants) List(ctx context.Context, f repository.GrantFilter, page repository.Page) (_ []domain.Grant, err error) {
@@ -149,7 +149,7 @@ func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (_
 		return 0, err
 	}
 	defer r.endWrite()
-	before = toMicrosecond(before)
+	before = domain.Microsecond(before)
 	now := r.now()
 	var ended []string
 	for id, row := range r.grants {
@@ -217,30 +217,13 @@ func (d *data) liveGrant(id, clientID, subject string, now time.Time) (*domain.G
 	if g == nil {
 		return nil, fmt.Errorf("grant: %w", repository.ErrNotFound)
 	}
-	if err := whyGrantEnded(g, now); err != nil {
+	if err := repository.WhyNotLive(g.Live(now), g.RevokedAt, time.Time{}); err != nil {
 		return nil, fmt.Errorf("grant: %w", err)
 	}
-	switch {
-	case clientID != g.ClientID:
-		return nil, notTheGrants("ClientID")
-	case subject != g.Subject:
-		return nil, notTheGrants("Subject")
+	if err := repository.CheckOwner(*g, clientID, subject); err != nil {
+		return nil, err
 	}
 	return g, nil
-}
-
-func notTheGrants(field string) error {
-	return fmt.Errorf("%w: %w", repository.ErrInvalid, &domain.FieldError{Field: field, Problem: "is not the grant's"})
-}
-
-func whyGrantEnded(g *domain.Grant, now time.Time) error {
-	switch {
-	case !g.RevokedAt.IsZero():
-		return repository.ErrRevoked
-	case !g.Live(now):
-		return repository.ErrExpired
-	}
-	return nil
 }
 
 func setIfZero(t *time.Time, value time.Time) {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/repository"
 )
 
@@ -93,7 +94,7 @@ func (s *Store) check(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (s *Store) now() time.Time { return toMicrosecond(s.clock()) }
+func (s *Store) now() time.Time { return domain.Microsecond(s.clock()) }
 
 func (s *Store) beginRead(ctx context.Context) error {
 	if err := s.check(ctx); err != nil {
@@ -201,6 +202,3 @@ func wrapped(operation string, err error) error {
 	}
 	return fmt.Errorf("memoryrepo: %s: %w", operation, err)
 }
-
-// toMicrosecond returns t as the store keeps it.
-func toMicrosecond(t time.Time) time.Time { return time.UnixMicro(t.UnixMicro()).UTC() }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/oauthstore/oauthstore/domain"
@@ -24,19 +23,16 @@ func (r tokens) Create(ctx context.Context, created ...domain.Token) (err error)
 	if len(created) == 0 {
 		return fmt.Errorf("%w: no tokens", repository.ErrInvalid)
 	}
-	rows, err := checked(created)
-	if err != nil {
+	if err := repository.CheckTokens(created); err != nil {
 		return err
 	}
-	if err := sameGrant(created[0].GrantID, rows); err != nil {
-		return err
-	}
+	rows := copies(created)
 	if err := r.beginWrite(ctx); err != nil {
 		return err
 	}
 	defer r.endWrite()
 	now := r.now()
-	grant, err := r.fence(rows[0], rows, now)
+	grant, err := r.fence(&rows[0], rows, now)
 	if err != nil {
 		return err
 	}
@@ -45,57 +41,46 @@ func (r tokens) Create(ctx context.Context, created ...domain.Token) (err error)
 	return nil
 }
 
-// checked returns valid copies.
-func checked(created []domain.Token) ([]*domain.Token, error) {
-	rows := make([]*domain.Token, len(created))
-	for i, t := range created {
-		if err := repository.Validate(t); err != nil {
-			return nil, err
-		}
-		row := t.Clone()
-		rows[i] = &row
+// copies returns the tokens of list as they are stored.
+func copies(list []domain.Token) []domain.Token {
+	out := make([]domain.Token, len(list))
+	for i, t := range list {
+		out[i] = t.Clone()
 	}
-	return rows, nil
+	return out
 }
 
-// sameGrant returns ErrInvalid unless all rows are of that grant.
-func sameGrant(id string, rows []*domain.Token) error {
-	for _, row := range rows {
-		if row.GrantID != id {
-			return notTheGrants("GrantID")
-		}
-	}
-	return nil
-}
-
-// fence returns the grant that rows may be added to, which is that of first, or why they may not.
-func (r tokens) fence(first *domain.Token, rows []*domain.Token, now time.Time) (*domain.Grant, error) {
+// fence returns the grant that rows, which have the owner of first, may be added to, or why
+// they may not.
+func (r tokens) fence(first *domain.Token, rows []domain.Token, now time.Time) (*domain.Grant, error) {
 	grant, err := r.liveGrant(first.GrantID, first.ClientID, first.Subject, now)
 	if err != nil {
 		return nil, err
 	}
-	for i, row := range rows {
-		if _, err := r.liveGrant(row.GrantID, row.ClientID, row.Subject, now); err != nil {
-			return nil, err
-		}
-		if r.tokens[row.Digest] != nil || holdsDigest(rows[:i], row.Digest) {
+	for i := range rows {
+		if d := rows[i].Digest; r.tokens[d] != nil || holdsDigest(rows[:i], d) {
 			return nil, repository.ErrAlreadyExists
 		}
 	}
 	return grant, nil
 }
 
-func holdsDigest(rows []*domain.Token, d domain.Digest) bool {
-	return slices.ContainsFunc(rows, func(row *domain.Token) bool { return row.Digest == d })
+func holdsDigest(rows []domain.Token, d domain.Digest) bool {
+	for i := range rows {
+		if rows[i].Digest == d {
+			return true
+		}
+	}
+	return false
 }
 
 // add stores rows, which passed the fence, and marks their grant as used.
-func (r tokens) add(grant domain.Grant, rows []*domain.Token, now time.Time) {
+func (r tokens) add(grant domain.Grant, rows []domain.Token, now time.Time) {
 	grant.LastUsedAt = now
 	r.setGrant(grant.ID, &grant)
 	for _, row := range rows {
 		setIfZero(&row.CreatedAt, now)
-		r.setToken(row.Digest, row)
+		r.setToken(row.Digest, &row)
 	}
 }
 
@@ -110,23 +95,22 @@ func (r tokens) Get(ctx context.Context, d domain.Digest) (domain.Token, error) 
 	if row == nil {
 		return domain.Token{}, wrapped(operation, repository.ErrNotFound)
 	}
-	return row.Clone(), wrapped(operation, whyTokenEnded(row, r.now()))
+	return row.Clone(), wrapped(operation, repository.WhyNotLive(row.Live(r.now()), row.RevokedAt, row.ConsumedAt))
 }
 
 // Rotate returns the old token with each error but ErrNotFound and those of replay and next themselves.
 func (r tokens) Rotate(ctx context.Context, old domain.Digest, replay domain.Replay, next ...domain.Token) (_ domain.Token, err error) {
-	defer wrap("rotate token", &err)
+	defer wrap("rotate refresh token", &err)
 	if err := r.check(ctx); err != nil {
 		return domain.Token{}, err
 	}
 	if err := repository.Validate(replay); err != nil {
 		return domain.Token{}, fmt.Errorf("replay: %w", err)
 	}
-	rows, err := checked(next)
-	if err != nil {
+	if err := repository.CheckTokens(next); err != nil {
 		return domain.Token{}, err
 	}
-	row, err := r.rotate(ctx, old, replay.Clone(), rows)
+	row, err := r.rotate(ctx, old, replay.Clone(), copies(next))
 	if row == nil {
 		return domain.Token{}, err
 	}
@@ -134,7 +118,7 @@ func (r tokens) Rotate(ctx context.Context, old domain.Digest, replay domain.Rep
 }
 
 // rotate returns the old row as it now is, nil if there is none.
-func (r tokens) rotate(ctx context.Context, old domain.Digest, replay domain.Replay, next []*domain.Token) (*domain.Token, error) {
+func (r tokens) rotate(ctx context.Context, old domain.Digest, replay domain.Replay, next []domain.Token) (*domain.Token, error) {
 	if err := r.beginWrite(ctx); err != nil {
 		return nil, err
 	}
@@ -157,14 +141,11 @@ func (r tokens) rotate(ctx context.Context, old domain.Digest, replay domain.Rep
 }
 
 // rotatable returns the grant of old, or why old cannot be replaced by next.
-func (r tokens) rotatable(old *domain.Token, next []*domain.Token, now time.Time) (*domain.Grant, error) {
-	if old.Kind != domain.RefreshToken {
-		return nil, fmt.Errorf("%w: the token to rotate is not a refresh token", repository.ErrInvalid)
-	}
-	if err := sameGrant(old.GrantID, next); err != nil {
+func (r tokens) rotatable(old *domain.Token, next []domain.Token, now time.Time) (*domain.Grant, error) {
+	if err := repository.CheckRotation(*old, next); err != nil {
 		return nil, err
 	}
-	if err := whyTokenEnded(old, now); err != nil {
+	if err := repository.WhyNotLive(old.Live(now), old.RevokedAt, old.ConsumedAt); err != nil {
 		return nil, err
 	}
 	return r.fence(old, next, now)
@@ -261,46 +242,28 @@ func (r tokens) DeleteExpired(ctx context.Context, limit int) (_ int, err error)
 	return r.deleteTokens(now, limit) + r.eraseReplays(now, limit), nil
 }
 
-func (r tokens) deleteTokens(now time.Time, limit int) (deleted int) {
-	for deleted < limit {
-		digest, ok := r.tokenEnds.pop(now)
-		if !ok {
-			break
+func (r tokens) deleteTokens(now time.Time, limit int) int {
+	return r.tokenEnds.sweep(now, limit, func(digest domain.Digest) bool {
+		row := r.tokens[digest]
+		if row == nil || row.ExpiresAt.IsZero() || now.Before(row.ExpiresAt) {
+			return false
 		}
-		if row := r.tokens[digest]; row != nil && !row.ExpiresAt.IsZero() && !now.Before(row.ExpiresAt) {
-			r.change()
-			r.setToken(digest, nil)
-			deleted++
-		}
-	}
-	return deleted
+		r.change()
+		r.setToken(digest, nil)
+		return true
+	})
 }
 
-func (r tokens) eraseReplays(now time.Time, limit int) (erased int) {
-	for erased < limit {
-		digest, ok := r.replayEnds.pop(now)
-		if !ok {
-			break
+func (r tokens) eraseReplays(now time.Time, limit int) int {
+	return r.replayEnds.sweep(now, limit, func(digest domain.Digest) bool {
+		row := r.tokens[digest]
+		if row == nil || len(row.Replay.Sealed) == 0 || row.Replay.Live(now) {
+			return false
 		}
-		if row := r.tokens[digest]; row != nil && len(row.Replay.Sealed) > 0 && !row.Replay.Live(now) {
-			bare := *row
-			bare.Replay = domain.Replay{}
-			r.change()
-			r.setToken(digest, &bare)
-			erased++
-		}
-	}
-	return erased
-}
-
-func whyTokenEnded(t *domain.Token, now time.Time) error {
-	switch {
-	case !t.RevokedAt.IsZero():
-		return repository.ErrRevoked
-	case !t.ConsumedAt.IsZero():
-		return repository.ErrConsumed
-	case !t.Live(now):
-		return repository.ErrExpired
-	}
-	return nil
+		bare := *row
+		bare.Replay = domain.Replay{}
+		r.change()
+		r.setToken(digest, &bare)
+		return true
+	})
 }

@@ -1,9 +1,6 @@
 package repository
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // The errors that a caller can act on. Implementations wrap them, with the name of the package and
 // the operation; no error contains a digest, a secret, SQL or values.
@@ -23,19 +20,3 @@ var (
 	// creating what exists is ErrAlreadyExists, revoking again changes nothing.
 	ErrUnknownOutcome = errors.New("outcome is unknown")
 )
-
-// Validate returns nil, or what entity.Validate says, as ErrInvalid.
-func Validate(entity interface{ Validate() error }) error {
-	if err := entity.Validate(); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	return nil
-}
-
-// CheckLimit returns ErrInvalid unless limit, of a batch to delete, is 1 or more.
-func CheckLimit(limit int) error {
-	if limit < 1 {
-		return fmt.Errorf("%w: limit is %d, not 1 or more", ErrInvalid, limit)
-	}
-	return nil
-}

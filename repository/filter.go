@@ -3,9 +3,7 @@ package repository
 import (
 	"cmp"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/oauthstore/oauthstore/domain"
 )
@@ -40,7 +38,7 @@ func (p Page) AfterID() (string, error) { return p.After, checkText("page cursor
 
 // checkText returns ErrInvalid for what is no text, which some databases refuse to compare with.
 func checkText(field, text string) error {
-	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+	if !domain.ValidText(text) {
 		return fmt.Errorf("%w: %s is not UTF-8 without NUL", ErrInvalid, field)
 	}
 	return nil

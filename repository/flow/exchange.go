@@ -51,7 +51,7 @@ func (f *Flow) ExchangeCode(ctx context.Context, x CodeExchange) (Response, erro
 // redeem returns an error to roll back, or the reason that a replayed code came with, to commit.
 func (f *Flow) redeem(ctx context.Context, tx repository.Repositories, x CodeExchange) (r Response, replayed, err error) {
 	code, reason := tx.AuthorizationCodes().Consume(ctx, domain.DigestOf(x.Code))
-	if !dead(reason) {
+	if !found(reason) {
 		return Response{}, nil, reason
 	}
 	if err := x.Check(code); err != nil {

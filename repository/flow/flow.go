@@ -63,12 +63,9 @@ func failed(operation string, err error) error {
 	return fmt.Errorf("flow: %s: %w", operation, err)
 }
 
-// dead reports whether err is a reason that came with an entity, or nil.
-func dead(err error) bool {
-	return err == nil ||
-		errors.Is(err, repository.ErrRevoked) ||
-		errors.Is(err, repository.ErrConsumed) ||
-		errors.Is(err, repository.ErrExpired)
+// found reports whether err came with an entity: nil, or the reason why that is not live.
+func found(err error) bool {
+	return err == nil || repository.IsInactive(err) && !errors.Is(err, repository.ErrNotFound)
 }
 
 func invalid(problem string) error { return fmt.Errorf("%w: %s", repository.ErrInvalid, problem) }

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"errors"
 
 	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/repository"
@@ -16,7 +15,7 @@ func (f *Flow) Introspect(ctx context.Context, raw string) (token domain.Token, 
 	switch {
 	case err == nil:
 		return token, true, nil
-	case dead(err), errors.Is(err, repository.ErrNotFound):
+	case repository.IsInactive(err):
 		return domain.Token{}, false, nil
 	}
 	return domain.Token{}, false, failed("introspect", err)

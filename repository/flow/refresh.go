@@ -64,7 +64,7 @@ func consumed(err error) bool {
 // presented returns the refresh token, with its reason if it is dead, once Check has agreed.
 func (f *Flow) presented(ctx context.Context, r RefreshRequest) (domain.Token, error) {
 	old, reason := f.store.Tokens().Get(ctx, domain.DigestOf(r.Token))
-	if !dead(reason) {
+	if !found(reason) {
 		return domain.Token{}, reason
 	}
 	if old.Kind != domain.RefreshToken {

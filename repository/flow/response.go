@@ -65,6 +65,7 @@ func (r Response) LogValue() slog.Value { return slog.StringValue(r.String()) }
 func (r Response) expiring(end, now time.Time) Response {
 	r.ExpiresAt, r.ExpiresIn = time.Time{}, 0
 	if !end.IsZero() {
+		// Not domain.Microsecond: where Issue set it, it can be of a year that no store has checked.
 		r.ExpiresAt = end.UTC().Truncate(time.Microsecond)
 		r.ExpiresIn = max(0, int64(r.ExpiresAt.Sub(now)/time.Second))
 	}

@@ -16,7 +16,7 @@ func (f *Flow) Revoke(ctx context.Context, clientID, raw string) error {
 	switch {
 	case errors.Is(err, repository.ErrNotFound):
 		return nil
-	case !dead(err):
+	case !found(err):
 		return failed("revoke", err)
 	case token.ClientID != clientID:
 		return nil

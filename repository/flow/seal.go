@@ -29,7 +29,7 @@ type sealed struct {
 // from raw itself, which is stored nowhere; the token and end are authenticated, so that the answer
 // can neither be moved to another row nor be kept open for longer.
 func seal(raw string, r Response, end time.Time) (domain.Replay, error) {
-	end = end.UTC().Truncate(time.Microsecond)
+	end = domain.Microsecond(end)
 	plain := sealed{AccessToken: r.AccessToken, TokenType: r.TokenType, RefreshToken: r.RefreshToken, Scope: r.Scope, Extra: r.Extra}
 	if !r.ExpiresAt.IsZero() {
 		plain.ExpiresAt = r.ExpiresAt.UnixMicro()

@@ -6,7 +6,6 @@ package mcpauth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -36,7 +35,7 @@ func Verifier(tokens repository.Tokens, resource string) auth.TokenVerifier {
 	return func(ctx context.Context, raw string, _ *http.Request) (*auth.TokenInfo, error) {
 		token, err := tokens.Get(ctx, domain.DigestOf(raw))
 		switch {
-		case isDead(err) || (err == nil && !isFor(token, resource)):
+		case repository.IsInactive(err) || (err == nil && !isFor(token, resource)):
 			return nil, fmt.Errorf("mcpauth: %w", auth.ErrInvalidToken)
 		case err != nil:
 			return nil, &unavailable{err}
@@ -50,15 +49,6 @@ func Verifier(tokens repository.Tokens, resource string) auth.TokenVerifier {
 
 func isFor(token domain.Token, resource string) bool {
 	return token.Kind == domain.AccessToken && slices.Contains(token.Resources, resource)
-}
-
-func isDead(err error) bool {
-	for _, dead := range []error{repository.ErrNotFound, repository.ErrRevoked, repository.ErrConsumed, repository.ErrExpired} {
-		if errors.Is(err, dead) {
-			return true
-		}
-	}
-	return false
 }
 
 // unavailable is a store that could not answer.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/repository"
@@ -46,7 +45,7 @@ func (f foldedIDs) Get(ctx context.Context, id string) (domain.Client, error) {
 type textsOnly struct{ repository.Clients }
 
 func (f textsOnly) Get(ctx context.Context, id string) (domain.Client, error) {
-	if !utf8.ValidString(id) || strings.Contains(id, "\x00") {
+	if !domain.ValidText(id) {
 		return domain.Client{}, fmt.Errorf("faulty: get client: %w", repository.ErrInvalid)
 	}
 	return f.Clients.Get(ctx, id)

@@ -75,12 +75,10 @@ func ofGrant(what string, err error) error {
 	if _, ok := errors.AsType[*oauthError](err); ok {
 		return err
 	}
-	for _, dead := range []error{repository.ErrNotFound, repository.ErrConsumed, repository.ErrRevoked, repository.ErrExpired} {
-		if errors.Is(err, dead) {
-			return &oauthError{
-				status: http.StatusBadRequest, Code: "invalid_grant",
-				Description: "the " + what + " is unknown, expired, revoked or used", cause: err,
-			}
+	if repository.IsInactive(err) {
+		return &oauthError{
+			status: http.StatusBadRequest, Code: "invalid_grant",
+			Description: "the " + what + " is unknown, expired, revoked or used", cause: err,
 		}
 	}
 	return err

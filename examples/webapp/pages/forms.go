@@ -5,7 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/oauthstore/oauthstore/domain"
 )
 
 // maxForm is the longest form that is read, in bytes.
@@ -24,7 +25,7 @@ func (p *Pages) parsedForm(w http.ResponseWriter, r *http.Request) bool {
 // textOf returns a value of a form, or "" for one that no ID can be: databases refuse to compare with that.
 func textOf(form url.Values, name string) string {
 	value := form.Get(name)
-	if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
+	if !domain.ValidText(value) {
 		return ""
 	}
 	return value

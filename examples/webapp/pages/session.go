@@ -40,10 +40,8 @@ func (p *Pages) session(r *http.Request) (domain.Token, error) {
 		return domain.Token{}, nil
 	}
 	token, err := p.Store.Tokens().Get(r.Context(), domain.DigestOf(cookie.Value))
-	for _, ended := range []error{repository.ErrNotFound, repository.ErrExpired, repository.ErrRevoked, repository.ErrConsumed} {
-		if errors.Is(err, ended) {
-			return domain.Token{}, nil
-		}
+	if repository.IsInactive(err) {
+		return domain.Token{}, nil
 	}
 	if err != nil {
 		return domain.Token{}, err
