@@ -7,106 +7,90 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
-type clients struct{ runner }
+type clients struct{ access }
 
-func (r clients) Create(ctx context.Context, c domain.Client) error {
-	const op = "create client"
+func (r clients) Create(ctx context.Context, c domain.Client) (err error) {
+	defer r.wrap("create client", &err)
 	if err := repository.Validate(c); err != nil {
-		return r.wrap(op, err)
-	}
-	return r.wrap(op, r.writing(ctx, func(conn conn) error {
-		c := c.Clone()
-		c.Version = 1
-		setIfZero(&c.CreatedAt, conn.now)
-		setIfZero(&c.UpdatedAt, conn.now)
-		row, err := clientToRow(c)
-		if err != nil {
-			return err
-		}
-		_, err = conn.exec(conn.tables.texts.insertClient, row.values()...)
 		return err
-	}))
+	}
+	row, err := clientToRow(c.Clone())
+	if err != nil {
+		return err
+	}
+	return r.write(ctx, oneStatement, func(q *session) error {
+		row.Version, row.CreatedAt, row.UpdatedAt = 1, orNow(c.CreatedAt, q.now), orNow(c.UpdatedAt, q.now)
+		return q.insert(q.sql.insertClient, values(&row)...)
+	})
 }
 
-func (r clients) Get(ctx context.Context, id string) (domain.Client, error) {
-	var c domain.Client
-	err := r.reading(ctx, func(conn conn) (err error) {
-		c, err = conn.client(id)
+func (r clients) Get(ctx context.Context, id string) (c domain.Client, err error) {
+	defer r.wrap("get client", &err)
+	err = r.read(ctx, func(q *session) (err error) {
+		c, err = q.client(id)
 		return err
 	})
-	return c, r.wrap("get client", err)
+	return c, err
 }
 
-func (r clients) Update(ctx context.Context, c domain.Client) (domain.Client, error) {
-	const op = "update client"
+func (r clients) Update(ctx context.Context, c domain.Client) (updated domain.Client, err error) {
+	defer r.wrap("update client", &err)
 	if err := repository.Validate(c); err != nil {
-		return domain.Client{}, r.wrap(op, err)
+		return domain.Client{}, err
 	}
-	var updated domain.Client
-	err := r.inTx(ctx, func(conn conn) error {
-		row, err := clientToRow(c.Clone())
-		if err != nil {
-			return err
-		}
-		changed := conn.clients().Where("id = ? AND version = ?", c.ID, c.Version).Updates(map[string]any{
+	row, err := clientToRow(c.Clone())
+	if err != nil {
+		return domain.Client{}, err
+	}
+	err = r.write(ctx, severalChanges, func(q *session) error {
+		changed := q.clients().Where("id = ? AND version = ?", c.ID, c.Version).Updates(map[string]any{
 			"kind": row.Kind, "secrets": row.Secrets, "metadata": row.Metadata,
-			"version": c.Version + 1, "updated_at": conn.now.UnixMicro(),
+			"version": c.Version + 1, "updated_at": q.now.UnixMicro(),
 		})
 		if changed.Error != nil {
 			return changed.Error
 		}
-		stored, err := conn.client(c.ID)
+		stored, err := q.client(c.ID)
 		if err == nil && changed.RowsAffected == 0 {
 			return repository.ErrConflict
 		}
 		updated = stored
 		return err
 	})
-	return updated, r.wrap(op, err)
+	return updated, err
 }
 
-func (r clients) Delete(ctx context.Context, id string) error {
-	return r.wrap("delete client", r.writing(ctx, func(conn conn) error {
-		if !isText(id) {
+func (r clients) Delete(ctx context.Context, id string) (err error) {
+	defer r.wrap("delete client", &err)
+	return r.write(ctx, oneStatement, func(q *session) error {
+		if !domain.ValidText(id) {
 			return repository.ErrNotFound
 		}
-		deleted := conn.clients().Where("id = ?", id).Delete(nil)
+		deleted := q.clients().Where("id = ?", id).Delete(nil)
 		if deleted.Error == nil && deleted.RowsAffected == 0 {
 			return repository.ErrNotFound
 		}
-		if deleted.Error != nil {
-			return referredError{deleted.Error}
-		}
-		return nil
-	}))
+		return deleted.Error
+	})
 }
 
-func (r clients) List(ctx context.Context, page repository.Page) ([]domain.Client, error) {
-	const op = "list clients"
-	size, err := page.Size()
-	if err != nil {
-		return nil, r.wrap(op, err)
-	}
+func (r clients) List(ctx context.Context, page repository.Page) (_ []domain.Client, err error) {
+	defer r.wrap("list clients", &err)
 	after, err := page.AfterID()
 	if err != nil {
-		return nil, r.wrap(op, err)
+		return nil, err
 	}
-	var rows []clientRow
-	if err := r.reading(ctx, func(conn conn) error {
-		return conn.clients().Select(clientColumns).Where("id > ?", after).Order("id").Limit(size).Find(&rows).Error
-	}); err != nil {
-		return nil, r.wrap(op, err)
-	}
-	list, err := each(rows, clientOf)
-	return list, r.wrap(op, err)
+	return list(ctx, r, (*session).clients, "id", after, page, clientOf)
 }
 
-func (c conn) client(id string) (domain.Client, error) {
-	if !isText(id) {
+// client returns ErrNotFound for an ID that no database can hold: some refuse to compare with one,
+// and end the transaction.
+func (q *session) client(id string) (domain.Client, error) {
+	if !domain.ValidText(id) {
 		return domain.Client{}, repository.ErrNotFound
 	}
-	var row clientRow
-	if err := c.one(row.fields(), c.tables.texts.client, id); err != nil {
+	row := clientRow{ID: id}
+	if err := q.queryRow(rest(&row), q.sql.client, id); err != nil {
 		return domain.Client{}, err
 	}
 	return clientOf(row)

@@ -2,8 +2,6 @@ package gormrepo
 
 import (
 	"context"
-	"errors"
-	"slices"
 
 	"gorm.io/gorm"
 
@@ -11,165 +9,95 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
-type codes struct{ runner }
+type codes struct{ access }
 
-func (r codes) Create(ctx context.Context, code domain.AuthorizationCode) error {
-	const op = "create authorization code"
+func (r codes) Create(ctx context.Context, code domain.AuthorizationCode) (err error) {
+	defer r.wrap("create authorization code", &err)
 	if err := repository.Validate(code); err != nil {
-		return r.wrap(op, err)
+		return err
 	}
-	return r.wrap(op, r.hotTx(ctx, func(c conn) error {
-		if err := c.fence(code.GrantID, code.ClientID, code.Subject, nil); err != nil {
+	row := codeToRow(code.Clone())
+	return r.write(ctx, oneChange, func(q *session) error {
+		// A code is no use of its grant: this changes nothing that can be seen.
+		if err := q.fence(q.sql.fence, code.GrantID, code.ClientID, code.Subject); err != nil {
 			return err
 		}
-		code := code.Clone()
-		setIfZero(&code.CreatedAt, c.now)
-		row := codeToRow(code)
-		_, err := c.exec(c.tables.texts.insertCode, row.values()...)
-		return err
-	}))
+		row.CreatedAt = orNow(code.CreatedAt, q.now)
+		return q.insert(q.sql.insertCode, values(&row)...)
+	})
 }
 
-func (r codes) Get(ctx context.Context, d domain.Digest) (domain.AuthorizationCode, error) {
-	var code domain.AuthorizationCode
-	err := r.reading(ctx, func(c conn) (err error) {
-		code, err = c.code(d)
+func (r codes) Get(ctx context.Context, d domain.Digest) (code domain.AuthorizationCode, err error) {
+	defer r.wrap("get authorization code", &err)
+	err = r.read(ctx, func(q *session) (err error) {
+		code, err = q.code(d)
 		return err
 	})
-	return code, r.wrap("get authorization code", err)
+	return code, err
 }
 
-func (r codes) Consume(ctx context.Context, d domain.Digest) (domain.AuthorizationCode, error) {
-	var code domain.AuthorizationCode
-	err := r.writing(ctx, func(c conn) error {
-		if err := c.lockGrant(c.tables.texts.ofCode, d); err != nil {
+func (r codes) Consume(ctx context.Context, d domain.Digest) (code domain.AuthorizationCode, err error) {
+	defer r.wrap("consume authorization code", &err)
+	row := codeRow{Digest: d[:]}
+	err = r.write(ctx, oneStatement, func(q *session) error {
+		if err := q.lockGrant(q.sql.grantOfCode, d); err != nil {
 			return err
 		}
 		for {
-			consumed, err := c.consume(d)
-			if err != nil {
+			read := func() error { return q.queryRow(rest(&row), q.sql.code, d[:]) }
+			won, err := q.update(rest(&row), q.sql.consumeCode, read, d[:], q.now.UnixMicro())
+			if won || err != nil {
 				return err
 			}
-			if consumed != nil {
-				code = *consumed
-				return nil
-			}
-			if code, err = c.code(d); err != nil {
+			if code, err = q.code(d); err != nil {
 				return err
 			}
 			// It is live: on a server, it was created between the two statements.
 		}
 	})
-	return code, r.wrap("consume authorization code", err)
+	if err != nil {
+		return code, err
+	}
+	return codeOf(row)
 }
 
-// lockGrant locks the grant of a code or token where the database has row locks: everything locks the grant first.
-func (c conn) lockGrant(of lock, d domain.Digest) error {
-	if of.held == "" {
-		return nil
-	}
-	var one int
-	var key any = d[:]
-	if of.find != "" {
-		var grant string
-		if err := c.one([]any{&grant}, of.find, key); err != nil {
-			return unlessMissing(err)
-		}
-		key = grant
-	}
-	return unlessMissing(c.one([]any{&one}, of.held, key))
-}
-
-// unlessMissing returns err, or nil where there is no such row.
-func unlessMissing(err error) error {
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return nil
-	}
-	return err
-}
-
-// consume redeems the code and returns it, or nil if it is not live.
-func (c conn) consume(d domain.Digest) (*domain.AuthorizationCode, error) {
-	now := c.now.UnixMicro()
-	if c.tables.texts.returning {
-		var row codeRow
-		err := c.one(row.fields(), c.tables.texts.consumeCode, now, d[:], now)
-		if errors.Is(err, gorm.ErrRecordNotFound) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		code, err := codeOf(row)
-		return &code, err
-	}
-	consumed, err := c.exec(c.tables.texts.consumeCode, now, d[:], now)
-	if err != nil || consumed == 0 {
-		return nil, err
-	}
-	code, err := c.code(d)
-	return &code, unless(err, repository.ErrConsumed)
-}
-
-func (r codes) DeleteExpired(ctx context.Context, limit int) (int, error) {
-	const op = "delete expired authorization codes"
+func (r codes) DeleteExpired(ctx context.Context, limit int) (deleted int, err error) {
+	defer r.wrap("delete expired authorization codes", &err)
 	if err := repository.CheckLimit(limit); err != nil {
-		return 0, r.wrap(op, err)
+		return 0, err
 	}
-	var deleted int
-	err := r.inTx(ctx, func(c conn) (err error) {
-		deleted, err = c.deleteExpired(c.tables.codes, limit)
+	err = r.write(ctx, severalChanges, func(q *session) (err error) {
+		deleted, err = q.deleteExpired(q.codes, limit)
 		return err
 	})
-	return deleted, r.wrap(op, err)
+	return deleted, err
 }
 
-// deleteExpired removes up to limit rows of a table of codes or tokens whose expires_at is not after now.
-func (c conn) deleteExpired(table string, limit int) (int, error) {
-	var found [][]byte
-	err := unlocked(c.db.Table(table).Where("expires_at <= ?", c.now.UnixMicro())).Order("expires_at").
-		Limit(limit).Pluck("digest", &found).Error
+// deleteExpired removes up to limit rows of a table of codes or tokens whose expires_at is not
+// after now.
+func (q *session) deleteExpired(table func() *gorm.DB, limit int) (int, error) {
+	found, err := q.due(table(), "expires_at", limit)
 	if err != nil {
 		return 0, err
 	}
-	deleted := 0
-	for batch := range slices.Chunk(found, batchSize) {
-		n, err := deleteByKey(c, table, "digest", batch)
-		if err != nil {
-			return 0, err
-		}
-		deleted += n
-	}
-	return deleted, nil
+	return deleteByKey(table, "digest", found)
 }
 
-// deleteByKey removes the rows with those keys. MySQL would read the whole of a small table instead, and wait for each row
-// on the way that somebody else works on, unless the rows have to come in order.
-func deleteByKey[Key any](c conn, table, column string, keys []Key) (int, error) {
-	text := "DELETE FROM " + table + " WHERE " + column + " IN ?"
-	if c.db.Name() == "mysql" {
-		text += " ORDER BY " + column + " LIMIT " + decimal(len(keys))
-	}
-	gone := c.db.Exec(text, keys)
-	return int(gone.RowsAffected), gone.Error
+// due finds the digests of up to limit rows whose time in column is not after now, the earliest
+// first.
+func (q *session) due(table *gorm.DB, column string, limit int) (found [][]byte, err error) {
+	return found, skipLocked(table.Where(column+" <= ?", q.now.UnixMicro())).Order(column).
+		Limit(limit).Pluck("digest", &found).Error
 }
 
-func (c conn) code(d domain.Digest) (domain.AuthorizationCode, error) {
-	var row codeRow
-	if err := c.one(row.fields(), c.tables.texts.code, d[:]); err != nil {
+func (q *session) code(d domain.Digest) (domain.AuthorizationCode, error) {
+	row := codeRow{Digest: d[:]}
+	if err := q.queryRow(rest(&row), q.sql.code, d[:]); err != nil {
 		return domain.AuthorizationCode{}, err
 	}
 	code, err := codeOf(row)
 	if err != nil {
 		return domain.AuthorizationCode{}, err
 	}
-	return code, reason(code.RevokedAt, code.ConsumedAt, code.ExpiresAt, c.now)
-}
-
-// unless returns err, or nil where it is the expected one.
-func unless(err, expected error) error {
-	if err == expected { //nolint:errorlint // reason returns the sentinels themselves
-		return nil
-	}
-	return err
+	return code, repository.WhyNotLive(code.Live(q.now), code.RevokedAt, code.ConsumedAt)
 }

@@ -12,9 +12,7 @@ import (
 // values were. Errors are not logged: they are returned.
 type slogLogger struct{ to *slog.Logger }
 
-var (
-	_ logger.Interface = slogLogger{}
-)
+var _ logger.Interface = slogLogger{}
 
 func (l slogLogger) LogMode(logger.LogLevel) logger.Interface { return l }
 

@@ -3,6 +3,7 @@ package gormrepo
 import (
 	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -58,7 +59,7 @@ func grantOf(r grantRow) (domain.Grant, error) {
 	if r.RevokedReason != nil {
 		g.RevokedReason = domain.Reason(*r.RevokedReason)
 	}
-	err := listsOf(r.Scopes, &g.Scopes, r.Resources, &g.Resources)
+	err := errors.Join(listOf(r.Scopes, &g.Scopes), listOf(r.Resources, &g.Resources))
 	return g, err
 }
 
@@ -82,7 +83,7 @@ func codeOf(r codeRow) (domain.AuthorizationCode, error) {
 		ConsumedAt: timeOf(r.ConsumedAt), RevokedAt: timeOf(r.RevokedAt),
 	}
 	copy(c.Digest[:], r.Digest)
-	err := listsOf(r.Scopes, &c.Scopes, r.Resources, &c.Resources)
+	err := errors.Join(listOf(r.Scopes, &c.Scopes), listOf(r.Resources, &c.Resources))
 	return c, err
 }
 
@@ -104,7 +105,7 @@ func tokenOf(r tokenRow) (domain.Token, error) {
 		RevokedAt: timeOf(r.RevokedAt),
 	}
 	copy(t.Digest[:], r.Digest)
-	err := listsOf(r.Scopes, &t.Scopes, r.Resources, &t.Resources)
+	err := errors.Join(listOf(r.Scopes, &t.Scopes), listOf(r.Resources, &t.Resources))
 	return t, err
 }
 
@@ -132,13 +133,6 @@ func listToText(list []string) *string {
 	text, _ := json.Marshal(list) // strings in a slice always encode
 	s := string(text)
 	return &s
-}
-
-func listsOf(scopes *string, toScopes *[]string, resources *string, toResources *[]string) error {
-	if err := listOf(scopes, toScopes); err != nil {
-		return err
-	}
-	return listOf(resources, toResources)
 }
 
 func listOf(text *string, list *[]string) error {

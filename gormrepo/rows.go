@@ -1,7 +1,9 @@
 package gormrepo
 
-// The rows of the tables, as GORM sees them, with their columns in the order of fields and values. NULL
-// stands for a zero time and for a nil slice.
+import "reflect"
+
+// The rows of the tables, as GORM sees them. The first field is the key. NULL stands for a zero
+// time and for a nil slice.
 
 type clientRow struct {
 	ID        string  `gorm:"column:id;primaryKey"`
@@ -11,20 +13,6 @@ type clientRow struct {
 	Version   int64   `gorm:"column:version"`
 	CreatedAt int64   `gorm:"column:created_at;autoCreateTime:false"`
 	UpdatedAt int64   `gorm:"column:updated_at;autoUpdateTime:false"`
-}
-
-const clientColumns = "id, kind, secrets, metadata, version, created_at, updated_at"
-
-func (r *clientRow) fields() []any {
-	return []any{
-		&r.ID, &r.Kind, &r.Secrets, &r.Metadata, &r.Version, &r.CreatedAt, &r.UpdatedAt,
-	}
-}
-
-func (r *clientRow) values() []any {
-	return []any{
-		r.ID, r.Kind, r.Secrets, r.Metadata, r.Version, r.CreatedAt, r.UpdatedAt,
-	}
 }
 
 type grantRow struct {
@@ -39,23 +27,6 @@ type grantRow struct {
 	ExpiresAt     *int64  `gorm:"column:expires_at"`
 	RevokedAt     *int64  `gorm:"column:revoked_at"`
 	RevokedReason *string `gorm:"column:revoked_reason"`
-}
-
-const grantColumns = "id, client_id, subject, scopes, resources, data, created_at, last_used_at, expires_at, revoked_at, " +
-	"revoked_reason"
-
-func (r *grantRow) fields() []any {
-	return []any{
-		&r.ID, &r.ClientID, &r.Subject, &r.Scopes, &r.Resources, &r.Data, &r.CreatedAt, &r.LastUsedAt,
-		&r.ExpiresAt, &r.RevokedAt, &r.RevokedReason,
-	}
-}
-
-func (r *grantRow) values() []any {
-	return []any{
-		r.ID, r.ClientID, r.Subject, r.Scopes, r.Resources, r.Data, r.CreatedAt, r.LastUsedAt, r.ExpiresAt,
-		r.RevokedAt, r.RevokedReason,
-	}
 }
 
 type codeRow struct {
@@ -76,24 +47,6 @@ type codeRow struct {
 	RevokedAt           *int64  `gorm:"column:revoked_at"`
 }
 
-const codeColumns = "digest, grant_id, client_id, subject, redirect_uri, scopes, resources, code_challenge, " +
-	"code_challenge_method, nonce, data, created_at, expires_at, consumed_at, revoked_at"
-
-func (r *codeRow) fields() []any {
-	return []any{
-		&r.Digest, &r.GrantID, &r.ClientID, &r.Subject, &r.RedirectURI, &r.Scopes, &r.Resources,
-		&r.CodeChallenge, &r.CodeChallengeMethod, &r.Nonce, &r.Data, &r.CreatedAt, &r.ExpiresAt,
-		&r.ConsumedAt, &r.RevokedAt,
-	}
-}
-
-func (r *codeRow) values() []any {
-	return []any{
-		r.Digest, r.GrantID, r.ClientID, r.Subject, r.RedirectURI, r.Scopes, r.Resources, r.CodeChallenge,
-		r.CodeChallengeMethod, r.Nonce, r.Data, r.CreatedAt, r.ExpiresAt, r.ConsumedAt, r.RevokedAt,
-	}
-}
-
 type tokenRow struct {
 	Digest          []byte  `gorm:"column:digest;primaryKey"`
 	Kind            string  `gorm:"column:kind"`
@@ -111,45 +64,38 @@ type tokenRow struct {
 	RevokedAt       *int64  `gorm:"column:revoked_at"`
 }
 
-const tokenColumns = "digest, kind, grant_id, client_id, subject, scopes, resources, data, created_at, expires_at, " +
-	"consumed_at, replay_sealed, replay_expires_at, revoked_at"
-
-func (r *tokenRow) fields() []any {
-	return []any{
-		&r.Digest, &r.Kind, &r.GrantID, &r.ClientID, &r.Subject, &r.Scopes, &r.Resources, &r.Data,
-		&r.CreatedAt, &r.ExpiresAt, &r.ConsumedAt, &r.ReplaySealed, &r.ReplayExpiresAt, &r.RevokedAt,
+// values returns what the fields of a row hold, in their order, which is that of the columns in
+// each statement.
+func values[Row any](row *Row) []any {
+	fields := reflect.ValueOf(row).Elem()
+	list := make([]any, fields.NumField())
+	for i := range list {
+		list[i] = fields.Field(i).Interface()
 	}
+	return list
 }
 
-func (r *tokenRow) values() []any {
-	return []any{
-		r.Digest, r.Kind, r.GrantID, r.ClientID, r.Subject, r.Scopes, r.Resources, r.Data, r.CreatedAt,
-		r.ExpiresAt, r.ConsumedAt, r.ReplaySealed, r.ReplayExpiresAt, r.RevokedAt,
+// rest returns pointers to the fields of a row after its key, in the same order, for what was read
+// by that key.
+func rest[Row any](row *Row) []any {
+	fields := reflect.ValueOf(row).Elem()
+	list := make([]any, fields.NumField()-1)
+	for i := range list {
+		list[i] = fields.Field(i + 1).Addr().Interface()
 	}
+	return list
 }
 
-// countRow is a repository.Count.
-type countRow struct {
-	Total int64 `gorm:"column:total"`
-	Live  int64 `gorm:"column:live"`
-}
+// tables are the names of the tables, which begin with prefix.
+type tables struct{ prefix, clients, grants, codes, tokens, migrations string }
 
-// tables are the names of the tables, with their prefix.
-type tables struct {
-	clients, grants, codes, tokens, migrations string
-
-	texts *statements
-}
-
-func tablesOf(prefix, dialect string) tables {
-	t := tables{
+func tablesOf(prefix string) tables {
+	return tables{
+		prefix:     prefix,
 		clients:    prefix + "clients",
 		grants:     prefix + "grants",
 		codes:      prefix + "authorization_codes",
 		tokens:     prefix + "tokens",
 		migrations: prefix + "migrations",
 	}
-	texts := statementsOf(dialect, t)
-	t.texts = &texts
-	return t
 }

@@ -3,35 +3,170 @@ package gormrepo
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/oauthstore/oauthstore/domain"
+	"github.com/oauthstore/oauthstore/repository"
 )
 
-// own is a connection on which transactions are begun and ended by statements, or the pool that reads go to. Plugins that
-// choose among pools know a transaction by the methods of gorm.TxCommitter, and leave it where it is: a replica may not
-// know yet what has been revoked.
-type own struct{ gorm.ConnPool }
+// common is what all sessions of a Store have.
+type common struct {
+	traits
 
-var _ gorm.TxCommitter = own{}
+	clock  func() time.Time
+	tables tables
+	sql    *statements
+}
 
-var errByStatement = errors.New("gormrepo: this transaction ends by a statement")
+// session is a database handle with one reading of the clock: what a verb works on, or a whole
+// transaction.
+type session struct {
+	*common
 
-func (own) Commit() error   { return errByStatement }
-func (own) Rollback() error { return errByStatement }
+	db      *gorm.DB
+	now     time.Time
+	changed int64 // rows that statements have changed; what GORM runs by itself does not count
+}
+
+// session returns a session on db. It reads the clock.
+func (c *common) session(db *gorm.DB) *session {
+	return &session{common: c, db: db, now: domain.Microsecond(c.clock())}
+}
+
+// exec runs a statement with the values of its parameters and returns how many rows it has changed.
+func (q *session) exec(s statement, values ...any) (int64, error) {
+	begun := time.Now()
+	result, err := q.db.Statement.ConnPool.ExecContext(q.db.Statement.Context, s.text, s.arrange(values)...)
+	var changed int64
+	if err == nil {
+		changed, err = result.RowsAffected()
+	}
+	q.changed += changed
+	q.trace(begun, s.text, changed, err)
+	return changed, err
+}
+
+// run runs a text that changes no rows: BEGIN, for example.
+func (q *session) run(text string, values ...any) error {
+	_, err := q.exec(statement{text: text}, values...)
+	return err
+}
+
+// queryRow reads the row that a statement selects into places. ErrNotFound if there is none.
+func (q *session) queryRow(into []any, s statement, values ...any) error {
+	begun := time.Now()
+	rows, err := q.db.Statement.ConnPool.QueryContext(q.db.Statement.Context, s.text, s.arrange(values)...)
+	if err == nil {
+		err = scanRow(rows, into)
+	}
+	q.trace(begun, s.text, -1, err)
+	return err
+}
+
+// queryText is queryRow for a text of this package.
+func (q *session) queryText(into []any, text string, values ...any) error {
+	return q.queryRow(into, statement{text: text}, values...)
+}
+
+func scanRow(rows *sql.Rows, into []any) error {
+	defer rows.Close() //nolint:errcheck // read whole, or failed already
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return repository.ErrNotFound
+	}
+	if err := rows.Scan(into...); err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
+// insert stores rows. ErrAlreadyExists if a key is taken, ErrNotFound if what a foreign key names
+// is not there.
+func (q *session) insert(s statement, values ...any) error {
+	_, err := q.exec(s, values...)
+	switch m := q.meaning(err); {
+	case m.duplicate:
+		return repository.ErrAlreadyExists
+	case m.orphan:
+		return repository.ErrNotFound
+	}
+	return err
+}
+
+// update runs a conditional update of the row with that key and reads into places what it returns;
+// where it returns nothing, read does that by the key. The result is false if no row fulfils the
+// conditions: RowsAffected decides.
+func (q *session) update(places []any, update statement, read func() error, values ...any) (bool, error) {
+	if !update.returns {
+		changed, err := q.exec(update, values...)
+		if err != nil || changed == 0 {
+			return false, err
+		}
+		return true, read()
+	}
+	err := q.queryRow(places, update, values...)
+	if errors.Is(err, repository.ErrNotFound) {
+		return false, nil
+	}
+	q.changed++ // with another error, perhaps
+	return err == nil, err
+}
+
+// trace logs a statement as GORM does.
+func (q *session) trace(begun time.Time, text string, rows int64, err error) {
+	q.db.Logger.Trace(q.db.Statement.Context, begun, func() (string, int64) { return text, rows }, err)
+}
+
+// pinned is a connection on which transactions are begun and ended by statements, or the pool that
+// reads go to. Plugins that choose among pools (dbresolver) know a transaction by the methods of
+// gorm.TxCommitter, and leave it where it is. So no read goes to a replica, which may not know yet
+// what has been revoked.
+type pinned struct{ gorm.ConnPool }
+
+var _ gorm.TxCommitter = pinned{}
+
+func (pinned) Commit() error   { return errors.ErrUnsupported }
+func (pinned) Rollback() error { return errors.ErrUnsupported }
 
 // inPool returns the handle for what runs on the pool of db.
 func inPool(ctx context.Context, db *gorm.DB) *gorm.DB {
 	db = db.WithContext(ctx)
-	db.Statement.ConnPool = own{db.Statement.ConnPool}
+	db.Statement.ConnPool = pinned{db.Statement.ConnPool}
 	return db
 }
 
-// inSession returns the handle for what runs on the connection of db.
-func inSession(ctx context.Context, db *gorm.DB) *gorm.DB {
+// onConnection returns the handle for what runs on the connection of db.
+func onConnection(ctx context.Context, db *gorm.DB) *gorm.DB {
 	db = db.Session(&gorm.Session{NewDB: true, Context: ctx})
 	if c, ok := db.Statement.ConnPool.(*sql.Conn); ok {
-		db.Statement.ConnPool = own{c}
+		db.Statement.ConnPool = pinned{c}
 	}
 	return db
+}
+
+// discard closes the connection of db instead of giving it back. That also ends a transaction that
+// it may be in.
+func discard(db *gorm.DB) {
+	if c, ok := db.Statement.ConnPool.(*sql.Conn); ok {
+		_ = c.Raw(func(any) error { return driver.ErrBadConn })
+	}
+}
+
+// broken reports whether the connection of db does not answer.
+func broken(db *gorm.DB) bool {
+	pinger, ok := db.Statement.ConnPool.(interface {
+		PingContext(ctx context.Context) error
+	})
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return pinger.PingContext(ctx) != nil
 }

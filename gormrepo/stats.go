@@ -10,10 +10,10 @@ import (
 )
 
 // Stats counts what is stored. It reads whole tables: ask now and then, not with each request.
-func (s *Store) Stats(ctx context.Context) (repository.Stats, error) {
-	var stats repository.Stats
-	err := s.reading(ctx, func(c conn) error {
-		if err := c.clients().Count(&stats.Clients).Error; err != nil {
+func (s *Store) Stats(ctx context.Context) (stats repository.Stats, err error) {
+	defer s.wrap("stats", &err)
+	err = s.read(ctx, func(q *session) error {
+		if err := q.clients().Count(&stats.Clients).Error; err != nil {
 			return err
 		}
 		kinds := []struct {
@@ -21,25 +21,22 @@ func (s *Store) Stats(ctx context.Context) (repository.Stats, error) {
 			rows func() *gorm.DB
 			live string
 		}{
-			{&stats.Grants, c.grants, liveGrant},
-			{&stats.AuthorizationCodes, c.codes, liveCode},
-			{&stats.AccessTokens, c.ofKind(domain.AccessToken), liveToken},
-			{&stats.RefreshTokens, c.ofKind(domain.RefreshToken), liveToken},
+			{&stats.Grants, q.grants, liveGrant},
+			{&stats.AuthorizationCodes, q.codes, live},
+			{&stats.AccessTokens, q.ofKind(domain.AccessToken), live},
+			{&stats.RefreshTokens, q.ofKind(domain.RefreshToken), live},
 		}
 		for _, k := range kinds {
-			var count countRow
-			err := k.rows().Select("COUNT(*) AS total, COUNT(CASE WHEN "+k.live+" THEN 1 END) AS live", c.now.UnixMicro()).
-				Scan(&count).Error
-			if err != nil {
+			counts := k.rows().Select("COUNT(*), COUNT(CASE WHEN "+k.live+" THEN 1 END)", q.now.UnixMicro())
+			if err := counts.Row().Scan(&k.of.Total, &k.of.Live); err != nil {
 				return err
 			}
-			*k.of = repository.Count(count)
 		}
 		return nil
 	})
-	return stats, s.wrap("stats", err)
+	return stats, err
 }
 
-func (c conn) ofKind(kind domain.TokenKind) func() *gorm.DB {
-	return func() *gorm.DB { return c.tokens().Where("kind = ?", string(kind)) }
+func (q *session) ofKind(kind domain.TokenKind) func() *gorm.DB {
+	return func() *gorm.DB { return q.tokens().Where("kind = ?", string(kind)) }
 }

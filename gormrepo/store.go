@@ -1,6 +1,7 @@
 package gormrepo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -25,25 +26,26 @@ type Options struct {
 	// Logger gets each statement at debug level, never with values. nil: slog.Default().
 	Logger *slog.Logger
 
-	// TablePrefix replaces DefaultTablePrefix: up to 32 ASCII letters, digits and underscores, no digit first. PostgreSQL
-	// makes letters small.
+	// TablePrefix replaces DefaultTablePrefix: up to 32 ASCII letters, digits and underscores, no
+	// digit first. PostgreSQL makes letters small.
 	TablePrefix string
 
-	// SkipMigrate leaves the schema to the application, which calls Store.Migrate when it wants to. One that is newer than
-	// this program is refused all the same.
+	// SkipMigrate leaves the schema to the application, which calls Store.Migrate when it wants to.
+	// One that is newer than this program is refused all the same.
 	SkipMigrate bool
 }
 
 // Database is what a driver package hands to Open: the handles, and what is special about them.
 type Database struct {
-	// Write runs everything that writes. On SQLite, with Lock, it is one connection, and writes share commits.
+	// Write runs everything that writes. On SQLite, with Lock, it is one connection, and writes share
+	// commits.
 	Write *gorm.DB
 
 	// Read runs everything else outside transactions. nil: Write, in turn with the writers.
 	Read *gorm.DB
 
-	// Lock is taken around each transaction that writes, beside what the database locks itself. nil: none.
-	// It returns early with the error of ctx if that ends.
+	// Lock is taken around each transaction that writes, beside what the database locks itself. nil:
+	// none. It returns early with the error of ctx if that ends.
 	Lock func(ctx context.Context) (unlock func(), err error)
 
 	// Close releases the handles. nil: they belong to the application.
@@ -52,15 +54,9 @@ type Database struct {
 
 // Store is a repository.Store over GORM.
 type Store struct {
-	write, read *gorm.DB
-	borrowed    bool          // the handle belongs to the application
-	writer      chan struct{} // SQLite without group: held by the one call that writes
-	group       *group        // SQLite in a file of our own opening
-	lock        func(ctx context.Context) (func(), error)
-	release     func() error
-
-	clock  func() time.Time
-	tables tables
+	*common
+	database database
+	release  func() error
 
 	mu     sync.RWMutex // guards closed, and calls.Add against Close
 	closed bool
@@ -69,24 +65,27 @@ type Store struct {
 
 var _ repository.Store = (*Store)(nil)
 
-// New returns a Store in the database of an application's own handle, of GORM's dialects for SQLite, PostgreSQL and MySQL,
-// whatever its pool and settings but for those below, and brings the schema up to date unless opts say otherwise. The
-// application keeps the handle: Close does not close it. New waits for the database without limit.
+// New returns a Store in the database of an application's own handle, of GORM's dialects for
+// SQLite, PostgreSQL and MySQL, whatever its pool and settings but for those below, and brings the
+// schema up to date unless opts say otherwise. The application keeps the handle: Close does not
+// close it. New waits for the database without limit.
 //
-// On SQLite, each call takes one connection of the pool and gives it back as it was; while it has it,
-// foreign keys are enforced and waits for locks end with ctx. For an in-memory database the pool must
-// be limited to one connection, or each connection has a database of its own.
+// On SQLite, each call takes one connection of the pool and gives it back as it was; while it has
+// it, foreign keys are enforced and waits for locks end with ctx. For an in-memory database the
+// pool must be limited to one connection, or each connection has a database of its own.
 //
-// ErrInvalid for the handle of a transaction, or of a single connection, and for one whose sessions this package cannot be
-// right on: those that enforce no foreign keys (session_replication_role=replica, foreign_key_checks=0), and on MySQL those
-// that do not commit by themselves, are not in utf8mb4, read what is not committed, or have sql_select_limit,
+// ErrInvalid for the handle of a transaction, or of a single connection, and for one whose sessions
+// this package cannot be right on: those that enforce no foreign keys
+// (session_replication_role=replica, foreign_key_checks=0), and on MySQL those that do not commit
+// by themselves, are not in utf8mb4, read what is not committed, or have sql_select_limit,
 // completion_type, EMPTY_STRING_IS_NULL or the driver's columnsWithAlias set.
 //
-// On MySQL, a statement whose caller has given up waits until innodb_lock_wait_timeout is over, 50 seconds by default; Open of package
-// mysql sets 3.
+// On MySQL, a statement whose caller has given up waits until innodb_lock_wait_timeout is over, 50
+// seconds by default; Open of package mysql sets 3.
 //
-// On a Galera cluster, the DSN of the handle must set wsrep_sync_wait=7, or a read on one node may miss what another
-// one has acknowledged, and interpolateParams=true, or an aborted transaction may go unnoticed: ErrInvalid if it does not.
+// On a Galera cluster, the DSN of the handle must set wsrep_sync_wait=7, or a read on one node may
+// miss what another one has acknowledged, and interpolateParams=true, or an aborted transaction may
+// go unnoticed: ErrInvalid if it does not.
 func New(db *gorm.DB, opts *Options) (*Store, error) {
 	if db == nil || db.Config == nil || db.Statement == nil {
 		return nil, fmt.Errorf("gormrepo: new: %w: no *gorm.DB", repository.ErrInvalid)
@@ -97,39 +96,35 @@ func New(db *gorm.DB, opts *Options) (*Store, error) {
 	if _, err := db.DB(); err != nil {
 		return nil, fmt.Errorf("gormrepo: new: %w: the handle has no pool of connections", repository.ErrInvalid)
 	}
-	s, err := newStore(Database{Write: db}, opts)
+	s, err := newStore(Database{Write: db}, opts, true)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("gormrepo: new: %w", err)
 	}
-	s.borrowed = true
-	ctx := context.Background()
-	if err := s.fitForCluster(ctx); err != nil {
-		return nil, s.wrap("new", err)
-	}
-	return s.ready(ctx, opts)
+	return s.ready(context.Background(), "new", opts)
 }
 
-// Open returns a Store on handles that a driver package has set up, and brings the schema up to date
-// unless opts say otherwise. If it fails, the handles are the caller's to close.
+// Open returns a Store on handles that a driver package has set up, and brings the schema up to
+// date unless opts say otherwise. If it fails, the handles are the caller's to close.
 func Open(ctx context.Context, db Database, opts *Options) (*Store, error) {
-	s, err := newStore(db, opts)
+	s, err := newStore(db, opts, false)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("gormrepo: open: %w", err)
 	}
-	return s.ready(ctx, opts)
+	return s.ready(ctx, "open", opts)
 }
 
-func (s *Store) ready(ctx context.Context, opts *Options) (*Store, error) {
-	if err := s.fitSession(ctx); err != nil {
-		return nil, s.wrap("open", err)
+// ready checks the handle and the schema.
+func (s *Store) ready(ctx context.Context, op string, opts *Options) (*Store, error) {
+	err := s.database.check(ctx)
+	switch {
+	case err != nil:
+		s.wrap(op, &err)
+	case opts != nil && opts.SkipMigrate:
+		err = s.checkSchema(ctx)
+	default:
+		err = s.Migrate(ctx)
 	}
-	if opts != nil && opts.SkipMigrate {
-		if _, err := s.current(ctx); err != nil {
-			return nil, s.wrap("check schema", err)
-		}
-		return s, nil
-	}
-	if err := s.Migrate(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -137,69 +132,83 @@ func (s *Store) ready(ctx context.Context, opts *Options) (*Store, error) {
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,31}$`)
 
-func newStore(db Database, opts *Options) (*Store, error) {
-	var o Options
-	if opts != nil {
-		o = *opts
+// newStore returns a Store that has not looked at the database. With lent, the handle belongs to
+// the application.
+func newStore(db Database, opts *Options, lent bool) (*Store, error) {
+	o, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
-	if o.TablePrefix == "" {
-		o.TablePrefix = DefaultTablePrefix
-	}
-	if !prefixForm.MatchString(o.TablePrefix) {
-		return nil, fmt.Errorf("gormrepo: %w: TablePrefix is not 1 to 32 ASCII letters, digits and underscores, with no digit first", repository.ErrInvalid)
-	}
-	if _, known := dialects[db.Write.Name()]; !known {
-		return nil, fmt.Errorf("gormrepo: %w: the dialect is %q, not sqlite, postgres or mysql", repository.ErrInvalid, db.Write.Name())
-	}
-	if db.Write.Name() == "postgres" {
-		o.TablePrefix = strings.ToLower(o.TablePrefix) // as it does with names that are not quoted
+	kind, err := kindOf(db.Write.Dialector)
+	if err != nil {
+		return nil, err
 	}
 	session := &gorm.Session{NewDB: true, SkipHooks: true, SkipDefaultTransaction: true, Logger: slogLogger{o.Logger}}
-	s := &Store{
-		write: db.Write.Session(session), lock: db.Lock, release: db.Close,
-		clock: o.Now, tables: tablesOf(o.TablePrefix, db.Write.Name()),
+	handle := func(db *gorm.DB) *gorm.DB {
+		db = db.Session(session)
+		db.DefaultTransactionTimeout, db.DefaultContextTimeout = 0, 0 // ctx ends what it has to
+		db.TranslateError = false                                     // errors keep their codes
+		return db
 	}
-	s.write.DefaultTransactionTimeout, s.write.DefaultContextTimeout = 0, 0 // of this session: ctx ends what it has to
+	db.Write = handle(db.Write)
 	if db.Read != nil {
-		s.read = db.Read.Session(session)
+		db.Read = handle(db.Read)
 	}
-	switch {
-	case s.sqlite() && s.lock != nil:
-		s.group = &group{}
-	case s.sqlite():
-		s.writer = make(chan struct{}, 1)
+	s := &Store{common: &common{clock: o.Now}, release: db.Close}
+	s.database = kind.open(s.common, db, lent)
+	if s.smallNames {
+		o.TablePrefix = strings.ToLower(o.TablePrefix)
 	}
-	return s, nil
+	s.tables = tablesOf(o.TablePrefix)
+	s.sql, err = newStatements(db.Write.Dialector, s.traits, s.tables)
+	return s, err
 }
 
-func (s *Store) sqlite() bool { return s.write.Name() == "sqlite" }
+func (o *Options) withDefaults() (Options, error) {
+	var with Options
+	if o != nil {
+		with = *o
+	}
+	if with.Now == nil {
+		with.Now = time.Now
+	}
+	if with.Logger == nil {
+		with.Logger = slog.Default()
+	}
+	with.TablePrefix = cmp.Or(with.TablePrefix, DefaultTablePrefix)
+	if !prefixForm.MatchString(with.TablePrefix) {
+		return with, fmt.Errorf("%w: TablePrefix is not 1 to 32 ASCII letters, digits and underscores, with no digit first", repository.ErrInvalid)
+	}
+	return with, nil
+}
 
-func (s *Store) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
-
-// enter counts a call, until leave is called. ErrClosed after Close.
-func (s *Store) enter(ctx context.Context) error {
+// during runs fn as a call that Close waits for. ErrClosed after Close.
+func (s *Store) during(ctx context.Context, fn func() error) error {
 	if err := ended(ctx); err != nil {
 		return err
 	}
 	s.mu.RLock()
-	defer s.mu.RUnlock()
 	if s.closed {
+		s.mu.RUnlock()
 		return repository.ErrClosed
 	}
 	s.calls.Add(1)
-	return nil
+	s.mu.RUnlock()
+	defer s.calls.Done()
+	return fn()
 }
 
-func (s *Store) leave() { s.calls.Done() }
+func (s *Store) read(ctx context.Context, fn func(q *session) error) error {
+	return s.during(ctx, func() error { return s.database.read(ctx, fn) })
+}
+
+func (s *Store) write(ctx context.Context, kind writeKind, fn func(q *session) error) error {
+	return s.during(ctx, func() error { return s.database.write(ctx, kind, fn) })
+}
 
 // Close waits for calls under way. It closes the handles unless they belong to the application.
-func (s *Store) Close() error {
+func (s *Store) Close() (err error) {
+	defer s.wrap("close", &err)
 	s.mu.Lock()
 	closed := s.closed
 	s.closed = true
@@ -208,13 +217,14 @@ func (s *Store) Close() error {
 	if closed || s.release == nil {
 		return nil
 	}
-	return s.wrap("close", s.release())
+	return s.release()
 }
 
 // Ping returns nil if the database answers a query.
-func (s *Store) Ping(ctx context.Context) error {
+func (s *Store) Ping(ctx context.Context) (err error) {
+	defer s.wrap("ping", &err)
 	var one int
-	return s.wrap("ping", s.reading(ctx, func(c conn) error { return c.db.Raw("SELECT 1").Scan(&one).Error }))
+	return s.read(ctx, func(q *session) error { return q.queryText([]any{&one}, "SELECT 1") })
 }
 
 // Clients returns the repository of clients.

@@ -1,9 +1,10 @@
 package gormrepo
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 
 	"gorm.io/gorm"
 
@@ -11,232 +12,246 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
-type tokens struct{ runner }
+type tokens struct{ access }
 
-func (r tokens) Create(ctx context.Context, list ...domain.Token) error {
-	const op = "create tokens"
+func (r tokens) Create(ctx context.Context, list ...domain.Token) (err error) {
+	defer r.wrap("create tokens", &err)
 	if len(list) == 0 {
-		return r.wrap(op, fmt.Errorf("%w: no tokens", repository.ErrInvalid))
+		return fmt.Errorf("%w: no tokens", repository.ErrInvalid)
 	}
-	if err := validateTokens(list); err != nil {
-		return r.wrap(op, err)
+	if err := repository.CheckTokens(list); err != nil {
+		return err
 	}
-	return r.wrap(op, r.hotTx(ctx, func(c conn) error {
-		first := list[0]
-		if err := c.use(first.GrantID, first.ClientID, first.Subject); err != nil {
+	rows := tokensToRows(list)
+	return r.write(ctx, rarelyFails, func(q *session) error {
+		if err := q.fence(q.sql.use, list[0].GrantID, list[0].ClientID, list[0].Subject); err != nil {
 			return err
 		}
-		return c.insert(list)
-	}))
+		return q.insertTokens(list, rows)
+	})
 }
 
-func (r tokens) Get(ctx context.Context, d domain.Digest) (domain.Token, error) {
-	var t domain.Token
-	err := r.reading(ctx, func(c conn) (err error) {
-		t, err = c.token(d)
+func (r tokens) Get(ctx context.Context, d domain.Digest) (t domain.Token, err error) {
+	defer r.wrap("get token", &err)
+	err = r.read(ctx, func(q *session) (err error) {
+		t, err = q.token(d)
 		return err
 	})
-	return t, r.wrap("get token", err)
+	return t, err
 }
 
-func (r tokens) Rotate(ctx context.Context, old domain.Digest, replay domain.Replay, next ...domain.Token) (domain.Token, error) {
-	const op = "rotate refresh token"
+func (r tokens) Rotate(
+	ctx context.Context, old domain.Digest, replay domain.Replay, next ...domain.Token,
+) (_ domain.Token, err error) {
+	defer r.wrap("rotate refresh token", &err)
 	if err := repository.Validate(replay); err != nil {
-		return domain.Token{}, r.wrap(op, err)
+		return domain.Token{}, err
 	}
-	if err := validateTokens(next); err != nil {
-		return domain.Token{}, r.wrap(op, err)
+	if err := repository.CheckTokens(next); err != nil {
+		return domain.Token{}, err
 	}
-	var rotated domain.Token
-	err := r.hotTx(ctx, func(c conn) (err error) {
-		rotated, err = c.rotate(old, replay.Clone(), next)
+	rows := tokensToRows(next)
+	var consumed tokenRow
+	var before domain.Token
+	err = r.write(ctx, rarelyFails, func(q *session) (err error) {
+		consumed, err = q.rotate(old, replay.Clone(), next, rows)
+		if isSentinel(err) && consumed.Digest == nil {
+			before, err = q.whyNotRotated(old, next, err)
+		}
 		return err
 	})
-	return rotated, r.wrap(op, err)
+	if err == nil {
+		return tokenOf(consumed)
+	}
+	if before.Digest.IsZero() && !errors.Is(err, repository.ErrNotFound) { // the old token comes back as it is
+		_ = r.read(ctx, func(q *session) error {
+			before, _ = q.token(old)
+			return nil
+		})
+	}
+	return before, err
 }
 
-func (c conn) rotate(old domain.Digest, replay domain.Replay, next []domain.Token) (domain.Token, error) {
-	before, dead := c.token(old)
-	if before.Digest.IsZero() {
-		return domain.Token{}, dead
-	}
-	if before.Kind != domain.RefreshToken {
-		return before, fmt.Errorf("%w: Kind is access_token, which is never rotated", repository.ErrInvalid)
-	}
+// rotate fences the grant, consumes the old token, and stores next. With an error it returns an
+// empty row, or the old token if that was consumed before it failed.
+func (q *session) rotate(old domain.Digest, replay domain.Replay, next []domain.Token, rows []tokenRow) (tokenRow, error) {
+	var family domain.Token
 	if len(next) > 0 {
-		if err := sameFamily(before, next[0]); err != nil {
-			return before, err
+		family = next[0]
+	} else {
+		var err error
+		if family, err = q.rotatable(old, nil); err != nil {
+			return tokenRow{}, err
 		}
 	}
-	if dead != nil {
+	use := func() error { return q.fence(q.sql.use, family.GrantID, family.ClientID, family.Subject) }
+	if !q.oneWriter { // the grant is locked first, by everything
+		if err := use(); err != nil {
+			return tokenRow{}, err
+		}
+	}
+	consumed, err := q.consume(old, family, replay)
+	if err != nil {
+		return consumed, err
+	}
+	if q.oneWriter { // nothing has to be locked, and a token that is not live has changed nothing
+		if err := use(); err != nil {
+			return consumed, err
+		}
+	}
+	return consumed, q.insertTokens(next, rows)
+}
+
+// consume consumes a live refresh token of a grant and returns it as it then is. ErrConflict if
+// there is no such token.
+func (q *session) consume(old domain.Digest, family domain.Token, replay domain.Replay) (tokenRow, error) {
+	row := tokenRow{
+		Digest: old[:], Kind: string(domain.RefreshToken),
+		GrantID: family.GrantID, ClientID: family.ClientID, Subject: family.Subject, // whose the grant is, the token is
+		ConsumedAt: micros(q.now), ReplaySealed: replay.Sealed, ReplayExpiresAt: micros(replay.ExpiresAt),
+	}
+	won, err := q.update(
+		[]any{&row.Scopes, &row.Resources, &row.Data, &row.CreatedAt, &row.ExpiresAt}, q.sql.consumeToken,
+		func() error { return q.queryRow(rest(&row), q.sql.token, old[:]) },
+		old[:], family.GrantID, q.now.UnixMicro(), replay.Sealed, row.ReplayExpiresAt,
+	)
+	if err == nil && !won {
+		err = repository.ErrConflict
+	}
+	if err != nil {
+		return tokenRow{}, err
+	}
+	return row, nil
+}
+
+// rotatable returns the old token, and why next cannot replace it.
+func (q *session) rotatable(old domain.Digest, next []domain.Token) (domain.Token, error) {
+	before, dead := q.token(old)
+	if before.Digest.IsZero() {
 		return before, dead
 	}
-	if err := c.use(before.GrantID, before.ClientID, before.Subject); err != nil {
-		if !isSentinel(err) {
-			return before, err
-		}
-		if now, why := c.token(old); why != nil {
-			return now, why // what ended the grant has ended the token, while this waited for it
-		}
-		return before, err
-	}
-	now := c.now.UnixMicro()
-	consumed, err := c.exec(c.tables.texts.consumeToken, now, replay.Sealed, micros(replay.ExpiresAt), old[:], now)
-	if err != nil {
-		return before, err
-	}
-	if consumed == 0 {
-		if now, why := c.token(old); why != nil {
-			return now, why
-		}
-		return before, repository.ErrConflict // not with its grant held
-	}
-	if err := c.insert(next); err != nil {
-		return before, err
-	}
-	before.ConsumedAt, before.Replay = c.now, replay
-	return before, nil
+	return before, cmp.Or(repository.CheckRotation(before, next), dead)
 }
 
-func (r tokens) Revoke(ctx context.Context, d domain.Digest) error {
-	return r.wrap("revoke token", r.writing(ctx, func(c conn) error {
-		if err := c.lockGrant(c.tables.texts.ofToken, d); err != nil {
+// whyNotRotated returns the old token and why it cannot be rotated, which is err if it lies not
+// with the token: what has ended the grant has ended the token, perhaps while this waited for it.
+func (q *session) whyNotRotated(old domain.Digest, next []domain.Token, err error) (domain.Token, error) {
+	before, why := q.rotatable(old, next)
+	return before, cmp.Or(why, err)
+}
+
+func (r tokens) Revoke(ctx context.Context, d domain.Digest) (err error) {
+	defer r.wrap("revoke token", &err)
+	return r.write(ctx, oneStatement, func(q *session) error {
+		if err := q.lockGrant(q.sql.grantOfToken, d); err != nil {
 			return err
 		}
 		for {
-			revoked, err := c.exec(c.tables.texts.revokeToken, c.now.UnixMicro(), d[:])
+			revoked, err := q.exec(q.sql.revokeToken, d[:], q.now.UnixMicro())
 			if err != nil || revoked > 0 {
 				return err
 			}
-			t, err := c.token(d)
+			t, err := q.token(d)
 			if t.Digest.IsZero() || !t.RevokedAt.IsZero() {
-				return unless(err, repository.ErrRevoked)
+				return ignore(err, repository.ErrRevoked)
 			}
 			// On a server, it was created between the two statements.
 		}
-	}))
+	})
 }
 
-func (r tokens) List(ctx context.Context, f repository.TokenFilter, page repository.Page) ([]domain.Token, error) {
-	const op = "list tokens"
+func (r tokens) List(ctx context.Context, f repository.TokenFilter, page repository.Page) (_ []domain.Token, err error) {
+	defer r.wrap("list tokens", &err)
 	if err := f.Validate(); err != nil {
-		return nil, r.wrap(op, err)
-	}
-	size, err := page.Size()
-	if err != nil {
-		return nil, r.wrap(op, err)
+		return nil, err
 	}
 	after, err := page.AfterDigest()
 	if err != nil {
-		return nil, r.wrap(op, err)
+		return nil, err
 	}
-	var rows []tokenRow
-	if err := r.reading(ctx, func(c conn) error {
-		return c.tokensBy(f).Select(tokenColumns).Where("digest > ?", after[:]).Order("digest").Limit(size).Find(&rows).Error
-	}); err != nil {
-		return nil, r.wrap(op, err)
-	}
-	list, err := each(rows, tokenOf)
-	return list, r.wrap(op, err)
+	return list(ctx, r, func(q *session) *gorm.DB { return q.tokensBy(f) }, "digest", after[:], page, tokenOf)
 }
 
-func (r tokens) DeleteExpired(ctx context.Context, limit int) (int, error) {
-	const op = "delete expired tokens"
+func (r tokens) DeleteExpired(ctx context.Context, limit int) (gone int, err error) {
+	defer r.wrap("delete expired tokens", &err)
 	if err := repository.CheckLimit(limit); err != nil {
-		return 0, r.wrap(op, err)
+		return 0, err
 	}
-	var gone int
-	err := r.inTx(ctx, func(c conn) error {
-		deleted, err := c.deleteExpired(c.tables.tokens, limit)
+	err = r.write(ctx, severalChanges, func(q *session) error {
+		deleted, err := q.deleteExpired(q.tokens, limit)
 		if err != nil {
 			return err
 		}
-		erased, err := c.eraseReplays(limit)
+		erased, err := q.eraseReplays(limit)
 		gone = deleted + erased
 		return err
 	})
 	if err != nil {
-		return 0, r.wrap(op, err)
+		return 0, err
 	}
 	return gone, nil
 }
 
 // eraseReplays removes the sealed answers whose time has passed.
-func (c conn) eraseReplays(limit int) (int, error) {
-	var found [][]byte
-	err := unlocked(c.tokens().Where("replay_expires_at <= ?", c.now.UnixMicro())).Order("replay_expires_at").
-		Limit(limit).Pluck("digest", &found).Error
+func (q *session) eraseReplays(limit int) (int, error) {
+	found, err := q.due(q.tokens(), "replay_expires_at", limit)
 	if err != nil {
 		return 0, err
 	}
-	erased := 0
-	for batch := range slices.Chunk(found, batchSize) {
-		done := c.tokens().Where("digest IN ?", batch).
+	return inBatches(found, func(batch [][]byte) (int, error) {
+		erased := q.tokens().Where("digest IN ?", batch).
 			Updates(map[string]any{"replay_sealed": nil, "replay_expires_at": nil})
-		if done.Error != nil {
-			return 0, done.Error
-		}
-		erased += int(done.RowsAffected)
-	}
-	return erased, nil
+		return int(erased.RowsAffected), erased.Error
+	})
 }
 
-// insert stores tokens under their grant, which the caller has fenced.
-func (c conn) insert(list []domain.Token) error {
-	for _, t := range list {
-		t = t.Clone()
-		setIfZero(&t.CreatedAt, c.now)
-		row := tokenToRow(t)
-		if _, err := c.exec(c.tables.texts.insertToken, row.values()...); err != nil {
+// tokensToRows makes the rows before the transaction begins, which keeps others waiting.
+func tokensToRows(list []domain.Token) []tokenRow {
+	rows := make([]tokenRow, len(list))
+	for i, t := range list {
+		rows[i] = tokenToRow(t.Clone())
+	}
+	return rows
+}
+
+// insertTokens stores the rows of tokens under their grant, which the caller has fenced.
+func (q *session) insertTokens(list []domain.Token, rows []tokenRow) error {
+	for i := 0; i < len(rows); {
+		insert, n := q.sql.insertToken, 1
+		if q.manyRows && i+1 < len(rows) {
+			insert, n = q.sql.insertTwoTokens, 2
+		}
+		var all []any
+		for range n {
+			rows[i].CreatedAt = orNow(list[i].CreatedAt, q.now)
+			all = append(all, values(&rows[i])...)
+			i++
+		}
+		if err := q.insert(insert, all...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c conn) tokensBy(f repository.TokenFilter) *gorm.DB {
-	q := equal(equal(equal(c.tokens(), "grant_id", f.GrantID), "client_id", f.ClientID), "subject", f.Subject)
+func (q *session) tokensBy(f repository.TokenFilter) *gorm.DB {
+	by := whereEqual(whereEqual(whereEqual(q.tokens(), "grant_id", f.GrantID), "client_id", f.ClientID), "subject", f.Subject)
 	if f.GrantID == "" && (f.ClientID != "" || f.Subject != "") {
 		// The indexes of clients and subjects are on the grants; without them, all tokens would be read.
-		owned := equal(equal(c.grants(), "client_id", f.ClientID), "subject", f.Subject)
-		q = q.Where("grant_id IN (?)", owned.Select("id"))
+		owned := whereEqual(whereEqual(q.grants(), "client_id", f.ClientID), "subject", f.Subject)
+		by = by.Where("grant_id IN (?)", owned.Select("id"))
 	}
-	return inState(equal(q, "kind", string(f.Kind)), f.State, liveToken, c.now)
+	return whereState(whereEqual(by, "kind", string(f.Kind)), f.State, live, q.now)
 }
 
-func (c conn) token(d domain.Digest) (domain.Token, error) {
-	var row tokenRow
-	if err := c.one(row.fields(), c.tables.texts.token, d[:]); err != nil {
+func (q *session) token(d domain.Digest) (domain.Token, error) {
+	row := tokenRow{Digest: d[:]}
+	if err := q.queryRow(rest(&row), q.sql.token, d[:]); err != nil {
 		return domain.Token{}, err
 	}
 	t, err := tokenOf(row)
 	if err != nil {
 		return domain.Token{}, err
 	}
-	return t, reason(t.RevokedAt, t.ConsumedAt, t.ExpiresAt, c.now)
-}
-
-// validateTokens checks each token, and that they are of one family.
-func validateTokens(list []domain.Token) error {
-	for _, t := range list {
-		if err := repository.Validate(t); err != nil {
-			return err
-		}
-		if err := sameFamily(list[0], t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func sameFamily(a, b domain.Token) error {
-	switch {
-	case a.GrantID != b.GrantID:
-		return fmt.Errorf("%w: GrantID differs between tokens", repository.ErrInvalid)
-	case a.ClientID != b.ClientID:
-		return fmt.Errorf("%w: ClientID differs between tokens", repository.ErrInvalid)
-	case a.Subject != b.Subject:
-		return fmt.Errorf("%w: Subject differs between tokens", repository.ErrInvalid)
-	}
-	return nil
+	return t, repository.WhyNotLive(t.Live(q.now), t.RevokedAt, t.ConsumedAt)
 }

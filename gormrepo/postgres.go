@@ -1,0 +1,173 @@
+package gormrepo
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/callbacks"
+	"gorm.io/gorm/clause"
+
+	"github.com/oauthstore/oauthstore/repository"
+)
+
+// postgresKind is PostgreSQL. After a statement has failed, a transaction takes only the ROLLBACK
+// to a savepoint.
+var postgresKind = kind{dialect: "postgres", open: openPostgres}
+
+func openPostgres(c *common, db Database, _ bool) database {
+	c.traits = traits{
+		schema:     "postgres",
+		hasTable:   "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = $1 AND pg_catalog.pg_table_is_visible(oid)",
+		smallNames: true, // as PostgreSQL makes names that are not quoted
+		clauses: callbacks.Config{
+			CreateClauses: []string{"INSERT", "VALUES"},
+			UpdateClauses: []string{"UPDATE", "SET", "WHERE", "RETURNING"},
+		},
+		grantLock:     noKeyUpdate,
+		lockGrant:     lockGrantAtOnce,
+		manyRows:      true,
+		abortsOnError: true,
+		meaning:       postgresMeaning,
+	}
+	return &postgres{server{common: c, db: db.Write, begin: beginTx}}
+}
+
+// noKeyUpdate lets rows that refer to the locked one be inserted.
+var noKeyUpdate = clause.Locking{Strength: "NO KEY UPDATE"}
+
+func lockGrantAtOnce(c *compiler, grants, of string) grantLock {
+	owner := c.table(of).Select("grant_id").Where("digest = ?", digest)
+	return grantLock{lock: c.statement(
+		c.table(grants).Clauses(noKeyUpdate).Where("id = (?)", owner).Pluck("id", new([]string)), digest)}
+}
+
+type postgres struct{ server }
+
+func (d *postgres) check(ctx context.Context) error {
+	var role string
+	err := d.read(ctx, func(q *session) error {
+		const setting = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'session_replication_role'"
+		return ignore(q.queryText([]any{&role}, setting), repository.ErrNotFound)
+	})
+	if err == nil && role == "replica" {
+		err = fmt.Errorf("%w: the sessions enforce no foreign keys: session_replication_role must be origin", repository.ErrInvalid)
+	}
+	return err
+}
+
+func (d *postgres) migrate(ctx context.Context, step func(q *session) error) error {
+	err := d.write(ctx, severalChanges, func(q *session) error {
+		// Two instances would both find nothing, and both create it.
+		if err := q.run("SELECT pg_advisory_xact_lock(hashtext($1))", q.tables.migrations); err != nil {
+			return err
+		}
+		return step(q)
+	})
+	if sqlState(err) == postgresDuplicateTable {
+		return errForeign
+	}
+	return err
+}
+
+// beginTx begins a transaction of database/sql, which ends with ctx, and its COMMIT, which the
+// driver lets end with the ctx of the BEGIN, grace later.
+func beginTx(ctx context.Context, db *gorm.DB) (transaction, error) {
+	whole, end := context.WithCancel(context.WithoutCancel(ctx))
+	untie := context.AfterFunc(ctx, end)
+	tx := db.Session(&gorm.Session{NewDB: true, Context: whole}).Begin(&sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if tx.Error != nil {
+		untie()
+		end()
+		return transaction{}, tx.Error
+	}
+	commit := func() (bool, error) {
+		defer end()
+		if !untie() {
+			tx.Rollback()
+			return false, ended(ctx)
+		}
+		defer endLater(ctx, end)()
+		return true, tx.Commit().Error
+	}
+	rollback := func() error {
+		defer end()
+		defer untie()
+		return tx.Rollback().Error
+	}
+	return transaction{tx.Session(&gorm.Session{NewDB: true, Context: ctx}), commit, rollback}, nil
+}
+
+// The SQLSTATEs that this package tells apart (postgresql.org/docs/current/errcodes-appendix.html).
+const (
+	postgresForeignKey        = "23503"
+	postgresUnique            = "23505"
+	postgresSerialization     = "40001"
+	postgresCompletionUnknown = "40003"
+	postgresDeadlock          = "40P01"
+	postgresDuplicateTable    = "42P07"
+	postgresTooManyConns      = "53300"
+	postgresLockNotAvailable  = "55P03"
+)
+
+// postgresNames are the server's own names of what an operator has to mend.
+var postgresNames = map[string]string{
+	"25006": "read_only_sql_transaction",
+	"42501": "insufficient_privilege",
+	"42703": "undefined_column",
+	"42P01": "undefined_table",
+	"53100": "disk_full",
+	"53300": "too_many_connections",
+}
+
+func postgresMeaning(err error) meaning {
+	if err == nil {
+		return meaning{}
+	}
+	state := sqlState(err)
+	if state == "" {
+		return meaning{silent: !isSentinel(err)}
+	}
+	m := meaning{shown: stateError{serverError("SQLSTATE " + named(state, postgresNames)), state}}
+	switch state {
+	case postgresUnique:
+		m.duplicate = true
+	case postgresForeignKey:
+		m.orphan = true
+	case postgresSerialization, postgresDeadlock, postgresLockNotAvailable:
+		m.again, m.ended, m.refused = true, true, true
+	}
+	if len(state) != 5 {
+		return m
+	}
+	// The server ended the connection or the statement by itself: as it shuts down, or at an
+	// operator's wish.
+	m.again = m.again || state[:2] == "08" || state[:3] == "57P" || state == postgresTooManyConns
+	// To a COMMIT, it has answered that it rolled back, as for a deferred constraint.
+	m.refused = m.refused || state != postgresCompletionUnknown && !slices.Contains([]string{"08", "53", "57", "58", "XX"}, state[:2])
+	return m
+}
+
+// stateError is a serverError whose SQLSTATE a caller can ask for.
+type stateError struct {
+	serverError
+	state string
+}
+
+// SQLState returns the SQLSTATE.
+func (e stateError) SQLState() string { return e.state }
+
+// sqlState returns the SQLSTATE of an error that a server of PostgreSQL's protocol answered, "" for
+// any other.
+func sqlState(err error) string {
+	if coded, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err); ok {
+		return coded.SQLState()
+	}
+	return ""
+}

@@ -1,0 +1,268 @@
+package gormrepo
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strconv"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/callbacks"
+)
+
+// sqliteKind is SQLite. A transaction that writes begins IMMEDIATE and is then the only one, so no
+// row has to be locked.
+var sqliteKind = kind{dialect: "sqlite", open: openSQLite}
+
+func openSQLite(c *common, db Database, lent bool) database {
+	c.traits = traits{
+		schema:   "sqlite",
+		hasTable: "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+		clauses: callbacks.Config{
+			CreateClauses: []string{"INSERT", "VALUES"},
+			UpdateClauses: []string{"UPDATE", "SET", "WHERE", "RETURNING"},
+		},
+		oneWriter: true,
+		meaning:   sqliteMeaning,
+	}
+	one := &sqlite{common: c, db: db.Write, turn: make(chan struct{}, 1)}
+	one.connect = one.ownConnection
+	switch {
+	case lent:
+		one.connect = one.borrowConnection
+		return &lentSQLite{one}
+	case db.Lock == nil && db.Read == nil:
+		return one
+	}
+	file := &sqliteFile{sqlite: one, readers: db.Read}
+	if db.Lock != nil {
+		file.commits = &groupCommit{lock: db.Lock, session: one.writer, begin: one.begin, meaning: c.meaning}
+	}
+	return file
+}
+
+// sqlite is SQLite on one connection, for which calls wait in turn: a database in memory.
+type sqlite struct {
+	*common
+	db   *gorm.DB
+	turn chan struct{} // held by the one call that writes
+
+	// connect calls fn with the handle of one connection.
+	connect func(ctx context.Context, fn func(db *gorm.DB) error) error
+}
+
+func (d *sqlite) check(context.Context) error { return nil }
+
+func (d *sqlite) read(ctx context.Context, fn func(q *session) error) error { return d.inTurn(ctx, fn) }
+
+func (d *sqlite) write(ctx context.Context, kind writeKind, fn func(q *session) error) error {
+	if kind == oneStatement {
+		return d.inTurn(ctx, fn)
+	}
+	return d.inTurn(ctx, func(q *session) error { return d.transaction(ctx, q, fn) })
+}
+
+func (d *sqlite) migrate(ctx context.Context, step func(q *session) error) error {
+	return d.write(ctx, severalChanges, step)
+}
+
+// inTurn calls fn as the only one of this Store that uses the connection.
+func (d *sqlite) inTurn(ctx context.Context, fn func(q *session) error) error {
+	select {
+	case d.turn <- struct{}{}:
+		defer func() { <-d.turn }()
+	case <-ctx.Done():
+		return ended(ctx)
+	}
+	return d.whenFree(ctx, fn)
+}
+
+// whenFree calls fn, and again while another connection's lock keeps it out. ctx ends the waits. A
+// statement that has begun runs to its end: drivers were seen to return an error for one that was
+// done, and nil for one that was not.
+func (d *sqlite) whenFree(ctx context.Context, fn func(q *session) error) error {
+	_, err := retry(ctx, func() (outcome, error) {
+		return d.failed(d.connect(ctx, func(db *gorm.DB) error { return fn(d.session(db)) }))
+	})
+	return err
+}
+
+// ownConnection calls fn with the handle, which has one connection.
+func (d *sqlite) ownConnection(ctx context.Context, fn func(db *gorm.DB) error) error {
+	return fn(d.db.WithContext(context.WithoutCancel(ctx)))
+}
+
+// writer is a session on the connection of the handle.
+func (d *sqlite) writer(ctx context.Context) *session {
+	return d.session(d.db.WithContext(context.WithoutCancel(ctx)))
+}
+
+// transaction calls fn between BEGIN and COMMIT. It rolls back if fn fails or panics, and if ctx
+// has ended by then.
+func (d *sqlite) transaction(ctx context.Context, q *session, fn func(q *session) error) error {
+	if err := q.run("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	done := false
+	defer func() {
+		if !done {
+			_ = q.run("ROLLBACK") // the error says why
+		}
+	}()
+	if err := fn(q); err != nil {
+		return err
+	}
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	err := q.run("COMMIT")
+	done = err == nil
+	return err
+}
+
+// begin begins a transaction when no other connection has one that writes.
+func (d *sqlite) begin(ctx context.Context) (*session, error) {
+	var q *session
+	_, err := retry(ctx, func() (outcome, error) {
+		q = d.writer(ctx)
+		return d.failed(q.run("BEGIN IMMEDIATE"))
+	})
+	return q, err
+}
+
+// sqliteFile is SQLite in a file of our own: readers have connections of their own, and writes
+// share commits.
+type sqliteFile struct {
+	*sqlite
+	readers *gorm.DB     // nil: reads wait in turn with the writers
+	commits *groupCommit // nil: writes wait in turn
+}
+
+func (d *sqliteFile) read(ctx context.Context, fn func(q *session) error) error {
+	if d.readers == nil {
+		return d.write(ctx, oneStatement, fn)
+	}
+	for {
+		err := fn(d.session(d.readers.WithContext(ctx)))
+		if stopped := ended(ctx); stopped != nil {
+			return stopped // a driver may take an interrupted query for one that ended early
+		}
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		// GORM lets all who wait for a statement share one Prepare. It has failed because the ctx of
+		// another call ended.
+	}
+}
+
+func (d *sqliteFile) write(ctx context.Context, kind writeKind, fn func(q *session) error) error {
+	if d.commits == nil {
+		return d.sqlite.write(ctx, kind, fn)
+	}
+	return d.commits.write(ctx, kind, fn)
+}
+
+func (d *sqliteFile) migrate(ctx context.Context, step func(q *session) error) error {
+	return d.write(ctx, severalChanges, step)
+}
+
+// lentSQLite is SQLite through the handle of an application. Each call has a connection of the pool
+// to itself.
+type lentSQLite struct{ *sqlite }
+
+func (d *lentSQLite) read(ctx context.Context, fn func(q *session) error) error {
+	return d.whenFree(ctx, fn)
+}
+
+// borrowConnection takes a connection of the application's, has the settings made on it that this package
+// relies on, and gives it back with its own.
+func (d *sqlite) borrowConnection(ctx context.Context, fn func(db *gorm.DB) error) error {
+	return d.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
+		db = onConnection(context.WithoutCancel(ctx), db)
+		restore, err := settings(db)
+		if err != nil {
+			return err
+		}
+		defer restore()
+		return fn(db)
+	})
+}
+
+// settings has waits for locks return at once and foreign keys enforced, until restore is called.
+func settings(db *gorm.DB) (restore func(), err error) {
+	var timeout, keys int
+	if err := db.Raw("PRAGMA busy_timeout").Scan(&timeout).Error; err != nil {
+		return nil, err
+	}
+	if err := db.Raw("PRAGMA foreign_keys").Scan(&keys).Error; err != nil {
+		return nil, err
+	}
+	set := func(timeout, keys int) error { // PRAGMA takes no parameters
+		return errors.Join(db.Exec("PRAGMA foreign_keys = "+strconv.Itoa(keys)).Error,
+			db.Exec("PRAGMA busy_timeout = "+strconv.Itoa(timeout)).Error)
+	}
+	restore = func() { _ = set(timeout, keys) }
+	if err := set(0, 1); err != nil {
+		restore()
+		return nil, err
+	}
+	return restore, nil
+}
+
+// The result codes of SQLite that this package tells apart (sqlite.org/rescode.html).
+const (
+	sqliteBusy      = 5
+	sqliteLocked    = 6
+	sqliteNoMemory  = 7
+	sqliteInterrupt = 9
+	sqliteIOError   = 10
+	sqliteFull      = 13
+
+	sqliteForeignKey = 787 // extended
+	sqlitePrimaryKey = 1555
+	sqliteUnique     = 2067
+)
+
+func sqliteMeaning(err error) meaning {
+	if err == nil {
+		return meaning{}
+	}
+	code := sqliteCode(err)
+	m := meaning{
+		duplicate: code == sqlitePrimaryKey || code == sqliteUnique,
+		orphan:    code == sqliteForeignKey,
+	}
+	switch code & 0xff {
+	case sqliteBusy:
+		m.again, m.ended = true, true
+	case sqliteLocked:
+		m.again = true
+	case sqliteNoMemory, sqliteInterrupt, sqliteIOError, sqliteFull:
+		m.ended = true // SQLite may have rolled back with the statement (sqlite.org/lang_transaction.html)
+	}
+	return m
+}
+
+// IsBusy reports whether err says that another connection to SQLite holds a lock, so that nothing
+// was done.
+func IsBusy(err error) bool { return sqliteMeaning(err).again }
+
+// sqliteCode returns the extended result code of a SQLite driver's error, 0 for any other error.
+// github.com/glebarez/go-sqlite and modernc.org/sqlite have a method, github.com/mattn/go-sqlite3
+// has a field; this package links neither.
+func sqliteCode(err error) int {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if coded, ok := err.(interface{ Code() int }); ok {
+			return coded.Code()
+		}
+		v := reflect.ValueOf(err)
+		if v.Kind() != reflect.Struct {
+			continue
+		}
+		code, extended := v.FieldByName("Code"), v.FieldByName("ExtendedCode")
+		if code.IsValid() && extended.IsValid() && code.CanInt() && extended.CanInt() {
+			return int(max(code.Int(), extended.Int()))
+		}
+	}
+	return 0
+}
