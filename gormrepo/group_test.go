@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,6 +66,11 @@ func (c *commits) Handle(_ context.Context, r slog.Record) error {
 // groupStore is a store whose writes share commits, the handle that writes, and what was counted.
 func groupStore(t *testing.T) (*gormrepo.Store, *gorm.DB, *gate, *commits) {
 	t.Helper()
+	return groupStoreWithClock(t, nil)
+}
+
+func groupStoreWithClock(t *testing.T, now func() time.Time) (*gormrepo.Store, *gorm.DB, *gate, *commits) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "oauth.db")
 	open := func(conns int) *gorm.DB {
 		db, err := gorm.Open(sqlite.Open(path+"?_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)"), &gorm.Config{Logger: logger.Discard})
@@ -82,7 +88,7 @@ func groupStore(t *testing.T) (*gormrepo.Store, *gorm.DB, *gate, *commits) {
 	g, count := &gate{asking: make(chan struct{}, 1)}, &commits{}
 	write := open(1)
 	store, err := gormrepo.Open(t.Context(), gormrepo.Database{Write: write, Read: open(4), Lock: g.lock},
-		&gormrepo.Options{Logger: slog.New(count)})
+		&gormrepo.Options{Logger: slog.New(count), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,6 +320,55 @@ func TestACallThatFailsPanicsOrEndsItsGoroutineHurtsNoOtherInTheBatch(t *testing
 				t.Errorf("led by %d: %s is there", lead, c.ID)
 			}
 		}
+	}
+}
+
+func TestAClockThatPanicsInABatchHurtsItsOwnCallAlone(t *testing.T) {
+	var left atomic.Int64 // readings until it panics; negative: it never does
+	left.Store(-1)
+	always, led := false, false
+	store, _, g, _ := groupStoreWithClock(t, func() time.Time {
+		if n := left.Add(-1); n == 0 || always && n < 0 {
+			led = led || strings.Contains(string(debug.Stack()), "runLed")
+			panic("no time")
+		}
+		return time.Now()
+	})
+	const calls = 20
+	var panics atomic.Int64
+	create := func(round int) []func() {
+		var all []func()
+		for i := range calls {
+			all = append(all, func() {
+				defer func() {
+					if recover() != nil {
+						panics.Add(1)
+					}
+				}()
+				if err := store.Clients().Create(t.Context(), newClient(fmt.Sprint("round", round, "-", i))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return all
+	}
+	left.Store(calls / 2)
+	g.together(create(1)...)
+	stats, err := store.Stats(t.Context())
+	if err != nil || stats.Clients != calls || panics.Load() > 0 || !led {
+		t.Errorf("%d clients, %d panics, by the leader for another call: %v, %v", stats.Clients, panics.Load(), led, err)
+	}
+	panics.Store(0)
+	always = true
+	left.Store(calls / 2)
+	g.together(create(2)...)
+	if n := panics.Load(); n < calls/2 {
+		t.Errorf("%d calls panicked", n)
+	}
+	left.Store(1 << 40)
+	after, err := store.Stats(t.Context())
+	if err != nil || after.Clients != stats.Clients+calls-panics.Load() {
+		t.Errorf("%d clients were %d before, %d panics, %v", after.Clients, stats.Clients, panics.Load(), err)
 	}
 }
 

@@ -11,14 +11,14 @@ import (
 // waits for the disk, so that many calls wait for it together instead of one after the other.
 //
 // The first call that finds nobody writing leads: it begins the transaction and runs, by itself so
-// far. Then each call that waits joins, in the order of arrival, on its own goroutine, so that one
-// that panics takes nobody along; one that may fail halfway has a savepoint of its own. Then the
-// leader commits, and everybody gets an answer; the next call that waits leads. A lone writer waits
-// for nobody.
+// far. Then it runs each call that waits, in the order of arrival, commits, and tells everybody.
+// The next call that waits leads. A lone writer waits for nobody.
 //
-//   - A call that leads: lock, BEGIN, run, let the waiting calls run, COMMIT.
-//   - A call that joins: wait for its turn, savepoint, run, release, wait for the COMMIT.
-//   - A call that fails: back to its savepoint, or the whole transaction is given up.
+//   - A call that leads: lock, BEGIN, run, run the calls that wait, COMMIT.
+//   - A call with a savepoint, which may have code of an application in it, runs on its own
+//     goroutine, so that a panic takes nobody along.
+//   - A call that fails goes back to its savepoint. One that has none and has changed something
+//     ends the transaction.
 //   - The transaction is given up: each of its calls runs again, in a transaction of its own.
 type groupCommit struct {
 	lock    func(ctx context.Context) (unlock func(), err error)
@@ -41,6 +41,8 @@ type pendingWrite struct {
 	kind  writeKind
 	alone bool           // it shares its transaction with nobody
 	turn  chan *sharedTx // the transaction to join, or nil to lead; one value, sent without waiting
+	ran   bool           // the leader has run it in that transaction, which is over
+	err   error          // what it has returned then
 }
 
 // write runs fn in a transaction that it may share: should that be given up, again in one of its
@@ -49,7 +51,7 @@ func (g *groupCommit) write(ctx context.Context, kind writeKind, fn func(q *sess
 	c := pendingWrite{ctx: ctx, fn: fn, kind: kind, turn: make(chan *sharedTx, 1)}
 	result, err := g.attempt(&c)
 	if result == mayRunAgain {
-		c.alone = true
+		c.alone, c.ran = true, false
 		_, err = g.attempt(&c)
 	}
 	return err
@@ -62,16 +64,17 @@ func (g *groupCommit) attempt(c *pendingWrite) (outcome, error) {
 		return rolledBack, err
 	case shared == nil:
 		return g.lead(c)
+	case !c.ran:
+		c.err = g.runJoined(c, shared)
+		<-shared.done
 	}
-	err = g.runJoined(c, shared)
-	<-shared.done
 	// What a call has failed for (ErrConsumed, for example) may be what another one has changed: it
 	// counts only if that is committed.
 	if shared.result != committed {
 		return mayRunAgain, nil
 	}
-	if err != nil {
-		return rolledBack, err
+	if c.err != nil {
+		return rolledBack, c.err
 	}
 	return committed, nil
 }
@@ -134,9 +137,10 @@ func (g *groupCommit) pop() *pendingWrite {
 
 // sharedTx is the transaction that calls share.
 type sharedTx struct {
-	ran     chan struct{} // one value each time that a call has run on its own goroutine
-	givenUp bool          // a change cannot be undone by itself
-	done    chan struct{} // closed when result is set
+	led     []*pendingWrite // the calls that the leader has run
+	ran     chan struct{}   // one value each time that a call has run on its own goroutine
+	givenUp bool            // a change cannot be undone by itself
+	done    chan struct{}   // closed when result is set
 	result  outcome
 }
 
@@ -182,22 +186,42 @@ func (g *groupCommit) end(q *session, t *sharedTx) {
 	if t.result != committed {
 		_ = q.run("ROLLBACK") // the error says why
 	}
+	for _, c := range t.led {
+		c.ran = true
+		c.turn <- t
+	}
 	close(t.done)
 }
 
-// runWaiting lets the calls that wait join t, one after the other.
+// runWaiting runs the calls that wait, one after the other.
 func (g *groupCommit) runWaiting(t *sharedTx) {
 	for range largestBatch {
 		next := g.nextToJoin()
-		if next == nil {
+		switch {
+		case next == nil:
 			return
+		case next.kind == severalChanges:
+			next.turn <- t
+			<-t.ran
+		default:
+			t.led = append(t.led, next)
+			next.err = g.runLed(next, t)
 		}
-		next.turn <- t
-		<-t.ran
 		if t.givenUp {
 			return
 		}
 	}
+}
+
+// runLed runs a call on the goroutine of the leader. A panic, of the clock or the logger, gives the
+// transaction up: the call runs again on its own goroutine, and panics there.
+func (g *groupCommit) runLed(c *pendingWrite, t *sharedTx) error {
+	defer func() {
+		if recover() != nil {
+			t.givenUp = true
+		}
+	}()
+	return g.run(c, t)
 }
 
 // runJoined runs a call on its own goroutine while the leader waits.
