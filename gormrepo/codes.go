@@ -2,6 +2,7 @@ package gormrepo
 
 import (
 	"context"
+	"errors"
 
 	"gorm.io/gorm"
 
@@ -38,27 +39,48 @@ func (r codes) Get(ctx context.Context, d domain.Digest) (code domain.Authorizat
 
 func (r codes) Consume(ctx context.Context, d domain.Digest) (code domain.AuthorizationCode, err error) {
 	defer r.wrap("consume authorization code", &err)
-	row := codeRow{Digest: d[:]}
 	err = r.write(ctx, oneStatement, func(q *session) error {
-		if err := q.lockGrant(q.sql.grantOfCode, d); err != nil {
+		if err := q.lockGrant(q.sql.lockGrantOfCode, d); err != nil {
 			return err
 		}
 		for {
-			read := func() error { return q.queryRow(rest(&row), q.sql.code, d[:]) }
-			won, err := q.update(rest(&row), q.sql.consumeCode, read, d[:], q.now.UnixMicro())
+			won, err := q.consumeCode(d, &code)
 			if won || err != nil {
 				return err
 			}
 			if code, err = q.code(d); err != nil {
 				return err
 			}
-			// It is live: on a server, it was created between the two statements.
+			// It is live: another transaction created it between the two statements.
 		}
 	})
-	if err != nil {
-		return code, err
+	return code, err
+}
+
+// consumeCode consumes a live code and reads it as it then is. It returns false if there is no live
+// one: the row that comes back decides, or the number of changed rows where the database returns
+// none.
+func (q *session) consumeCode(d domain.Digest, code *domain.AuthorizationCode) (bool, error) {
+	row, now := codeRow{Digest: d[:]}, q.now.UnixMicro()
+	var err error
+	if q.sql.consumeCode.returns {
+		err = q.queryRow(rest(&row), q.sql.consumeCode, d[:], now)
+		if errors.Is(err, repository.ErrNotFound) {
+			return false, nil
+		}
+		q.changed++ // if reading the row failed, the row may be changed nevertheless
+	} else {
+		consumed, errConsume := q.exec(q.sql.consumeCode, d[:], now)
+		if errConsume != nil || consumed == 0 {
+			return false, errConsume
+		}
+		err = q.queryRow(rest(&row), q.sql.code, d[:])
 	}
-	return codeOf(row)
+	if err != nil {
+		return false, err
+	}
+	*code, err = codeOf(row)
+	return err == nil, err
 }
 
 func (r codes) DeleteExpired(ctx context.Context, limit int) (deleted int, err error) {
@@ -70,7 +92,10 @@ func (r codes) DeleteExpired(ctx context.Context, limit int) (deleted int, err e
 		deleted, err = q.deleteExpired(q.codes, limit)
 		return err
 	})
-	return deleted, err
+	if err != nil {
+		return 0, err
+	}
+	return deleted, nil
 }
 
 // deleteExpired removes up to limit rows of a table of codes or tokens whose expires_at is not

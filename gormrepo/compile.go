@@ -48,20 +48,20 @@ type compiler struct {
 // newCompiler returns a compiler for a dialect. It works on a handle of its own: the plugins and
 // callbacks of an application's handle could add conditions to a text.
 func newCompiler(d gorm.Dialector, clauses callbacks.Config) (*compiler, error) {
-	db, err := gorm.Open(writer{d, clauses}, &gorm.Config{
+	db, err := gorm.Open(offlineDialect{d, clauses}, &gorm.Config{
 		DryRun: true, SkipDefaultTransaction: true, DisableAutomaticPing: true, Logger: logger.Discard,
 	})
 	return &compiler{db: db}, err
 }
 
-// writer is a dialect without its connection: it only writes statements.
-type writer struct {
+// offlineDialect is a dialect without its connection: it only writes statements.
+type offlineDialect struct {
 	gorm.Dialector
 	clauses callbacks.Config // which the dialect would find out by asking its database
 }
 
 // Initialize implements gorm.Dialector.
-func (w writer) Initialize(db *gorm.DB) error {
+func (w offlineDialect) Initialize(db *gorm.DB) error {
 	callbacks.RegisterDefaultCallbacks(db, &w.clauses)
 	if d, ok := w.Dialector.(interface {
 		ClauseBuilders() map[string]clause.ClauseBuilder
@@ -76,12 +76,6 @@ func (w writer) Initialize(db *gorm.DB) error {
 // table begins a chain.
 func (c *compiler) table(name string) *gorm.DB {
 	return c.db.Session(&gorm.Session{NewDB: true, SkipHooks: true, Context: context.Background()}).Table(name)
-}
-
-// selection begins the chain that reads a row by its key: all other columns, by their names. With
-// *, a column that a newer program adds would end the prepared statements of this one.
-func (c *compiler) selection(table string, row any) *gorm.DB {
-	return c.table(table).Select(c.columns(row)[1:])
 }
 
 // returning is what an update of a row returns, if the database can.
@@ -147,6 +141,9 @@ func (c *compiler) insertion(table string, rows any) statement {
 		for _, name := range names {
 			s.parameters = append(s.parameters, parameter(name))
 		}
+	}
+	if len(chain.Statement.Vars) != len(s.parameters) {
+		c.errs = append(c.errs, fmt.Errorf("%s: has not one place for each column", s.text))
 	}
 	return s
 }

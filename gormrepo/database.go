@@ -17,7 +17,7 @@ type database interface {
 	// read calls fn with a session on which nothing is written. It may call fn again.
 	read(ctx context.Context, fn func(q *session) error) error
 
-	// write calls fn in one transaction, and again while the database says that the same may succeed.
+	// write calls fn in one transaction, and again while the error says that the same may succeed.
 	// nil: what fn has done is committed. ErrUnknownOutcome: the COMMIT was sent and not answered. Any
 	// other error: nothing of it is done.
 	write(ctx context.Context, kind writeKind, fn func(q *session) error) error
@@ -31,46 +31,51 @@ type database interface {
 	check(ctx context.Context) error
 }
 
-// kinds are the databases. Each has a file of its own.
-var kinds = []kind{sqliteKind, postgresKind, mysqlKind}
+// dialects are the databases. Each has a file of its own.
+var dialects = []dialect{sqliteDialect, postgresDialect, mysqlDialect}
 
-// kind is a database by the name of GORM's dialect for it. open sets the traits of c. With lent,
-// the handle belongs to the application.
-type kind struct {
-	dialect string
-	open    func(c *common, db Database, lent bool) database
+// dialect is a database by the name that GORM has for it.
+type dialect struct {
+	name   string
+	traits traits
+
+	// open returns the database behind the handles. If lent, they belong to the application.
+	open func(c *common, db Database, lent bool) database
 }
 
-func kindOf(d gorm.Dialector) (kind, error) {
+func dialectOf(d gorm.Dialector) (dialect, error) {
 	var known []string
-	for _, k := range kinds {
-		if k.dialect == d.Name() {
-			return k, nil
+	for _, ours := range dialects {
+		if ours.name == d.Name() {
+			return ours, nil
 		}
-		known = append(known, k.dialect)
+		known = append(known, ours.name)
 	}
-	return kind{}, fmt.Errorf("%w: the dialect is %q, not one of %q", repository.ErrInvalid, d.Name(), known)
+	return dialect{}, fmt.Errorf("%w: the dialect is %q, not one of %q", repository.ErrInvalid, d.Name(), known)
 }
 
-// writeKind is what has to be undone if fn of a write fails after it has changed something, in a
-// transaction that goes on because other calls share it or because it is that of InTx.
+// writeKind says what can remain if fn of a write fails and its transaction goes on: one that other
+// calls share, or that of InTx.
 type writeKind int
 
 const (
-	// oneStatement: nothing. fn runs one statement that writes, and needs no transaction for it.
+	// oneStatement: nothing remains. fn runs one statement that writes, and needs no transaction.
 	oneStatement writeKind = iota
 
-	// oneChange: nothing. Only the last statement of fn changes what anybody can see.
+	// oneChange: nothing remains that a caller can see. Only the last statement of fn changes that.
 	oneChange
 
-	// rarelyFails is severalChanges for what every request runs, with statements of a session only. It
-	// fails so rarely after a change that calls of a shared transaction do without a savepoint: should
-	// it fail, that transaction is given up.
+	// rarelyFails: a change can remain, but only in rare cases. InTx runs fn in a savepoint. A shared
+	// transaction does without: if a change does remain, all of its calls are rolled back, and each
+	// runs again. fn writes with exec and insert of session, which count changes.
 	rarelyFails
 
-	// severalChanges: fn runs in a savepoint.
+	// severalChanges: a change can remain. fn runs in a savepoint, and may be code of an application.
 	severalChanges
 )
+
+// leavesChanges reports whether a change can remain.
+func (k writeKind) leavesChanges() bool { return k == rarelyFails || k == severalChanges }
 
 // traits are the differences between databases that are data.
 type traits struct {
@@ -83,26 +88,25 @@ type traits struct {
 	// smallNames: the case of names counts for nothing, and TablePrefix is made small.
 	smallNames bool
 
-	// clauses are those that GORM writes. Without RETURNING in UpdateClauses, a row that is updated is
-	// read after.
+	// clauses are those that GORM writes for this database. If UpdateClauses has no RETURNING, an
+	// updated row is read with a second statement.
 	clauses callbacks.Config
 
-	// grantLock is for the read of a grant that has to stay as it is. lockGrant makes the statements
-	// that lock the grant of a code or token. Neither is there with oneWriter.
-	grantLock clause.Locking
-	lockGrant func(c *compiler, grants, of string) grantLock
+	// lockClause locks a grant that is read before something is added to it. lockStatements are those
+	// that lock the grant of a code or token. With oneWriter, there are neither.
+	lockClause     clause.Locking
+	lockStatements func(c *compiler, grants, of string) grantLock
 
 	// fenceWrites are the columns that a fence writes beside last_used_at.
 	fenceWrites map[string]any
 
-	// oneWriter: nobody else can write during a transaction that writes.
+	// oneWriter: while a transaction writes, no other transaction can write.
 	oneWriter bool
 
-	// manyRows: one statement stores two rows faster than two statements do.
-	manyRows bool
+	// insertsPairs: one statement stores two rows faster than two statements do.
+	insertsPairs bool
 
-	// abortsOnError: after a statement has failed, a transaction takes no other, unless that was in a
-	// savepoint.
+	// abortsOnError: after a failed statement, the transaction accepts only a rollback to a savepoint.
 	abortsOnError bool
 
 	// meaning says what an error of the driver means.
@@ -115,9 +119,9 @@ type meaning struct {
 	duplicate bool  // a key is taken
 	orphan    bool  // what a foreign key names is not there
 	again     bool  // nothing was committed, and the same may succeed
-	ended     bool  // the database has ended the transaction, or may have
-	refused   bool  // to a COMMIT: nothing was committed
-	silent    bool  // the database has not said it: the connection may be lost
-	unready   bool  // this node of a cluster takes no statements
-	shown     error // what is told instead of the error, whose message may hold values; nil: the error
+	txOver    bool  // the database has ended the transaction, or may have
+	refused   bool  // as an answer to COMMIT: nothing was committed
+	noAnswer  bool  // the database has not said it: the connection may be lost
+	discard   bool  // the connection takes no statements, and another one may
+	shown     error // what the database answered, without values; nil: it did not, or the error has none
 }

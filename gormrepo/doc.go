@@ -7,8 +7,8 @@
 // first updates the row of that grant, on the condition that it is live. Digests are stored as 32
 // bytes, times as microseconds since the Unix epoch, lists and metadata as JSON.
 //
-// The files clients.go, grants.go, codes.go and tokens.go have the verbs of the contract. What every
-// request runs is written as GORM chains in statements.go; their texts are made once per Store, and
-// stand in testdata. What is special about a database stands in sqlite.go, postgres.go or mysql.go,
-// behind the interface of database.go; no other file asks which database it is.
+// The files clients.go, grants.go, codes.go and tokens.go have the verbs of the contract. What
+// every request runs is written as GORM chains in statements.go; their texts are made once per
+// Store, and stand in testdata. What is special about a database stands in sqlite.go, postgres.go
+// or mysql.go, behind the interface of database.go; no other file asks which database it is.
 package gormrepo

@@ -16,11 +16,12 @@ func (c *common) wrap(op string, err *error) {
 	}
 }
 
-// withoutValues returns what may be told of err: of a server's error its code, as the message may
-// hold values.
+// withoutValues returns err without values: of a server's error only the code, because the message
+// may contain values. If the connection or transaction was closed, it adds ErrClosed.
 func (c *common) withoutValues(err error) error {
 	switch {
-	case errors.Is(err, repository.ErrUnknownOutcome), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, repository.ErrUnknownOutcome),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone):
 		return fmt.Errorf("%w: %w", repository.ErrClosed, err)
@@ -44,13 +45,13 @@ func named(code string, names map[string]string) string {
 	return code
 }
 
-// refusal is what the function of InTx has returned. It comes back as it is, whatever was put
-// around it meanwhile.
+// refusal is the error that fn of InTx returned. InTx returns it to its caller unchanged.
 type refusal struct{ error }
 
 func (e *refusal) Unwrap() error { return e.error }
 
-// isSentinel reports whether err is one of the repository's, and so none of the database.
+// isSentinel reports whether err is one of the repository's errors, so that no database caused it.
+// ErrUnknownOutcome is not in the list: a database caused it.
 func isSentinel(err error) bool {
 	for _, s := range []error{
 		repository.ErrNotFound, repository.ErrAlreadyExists, repository.ErrConflict, repository.ErrConsumed,

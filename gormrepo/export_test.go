@@ -11,13 +11,11 @@ import (
 // Statements returns what every request runs on a database of that dialect, each statement by its name and with the
 // parameters that it is called with.
 func Statements(d gorm.Dialector) (string, error) {
-	k, err := kindOf(d)
+	ours, err := dialectOf(d)
 	if err != nil {
 		return "", err
 	}
-	c := &common{}
-	k.open(c, Database{}, false)
-	s, err := newStatements(d, c.traits, tablesOf(DefaultTablePrefix))
+	s, err := newStatements(d, ours.traits, tablesOf(DefaultTablePrefix))
 	if err != nil {
 		return "", err
 	}
@@ -41,13 +39,11 @@ func listStatements(b *strings.Builder, prefix string, fields reflect.Value) {
 
 // Compile makes a statement of a chain on the table t, with two parameters, and returns its text.
 func Compile(d gorm.Dialector, chain func(t *gorm.DB, a, b any) *gorm.DB) (string, error) {
-	k, err := kindOf(d)
+	ours, err := dialectOf(d)
 	if err != nil {
 		return "", err
 	}
-	c := &common{}
-	k.open(c, Database{}, false)
-	compiler, err := newCompiler(d, c.clauses)
+	compiler, err := newCompiler(d, ours.traits.clauses)
 	if err != nil {
 		return "", err
 	}

@@ -46,7 +46,7 @@ func (r grants) List(ctx context.Context, f repository.GrantFilter, page reposit
 	return list(ctx, r, func(q *session) *gorm.DB { return q.grantsBy(f) }, "id", after, page, grantOf)
 }
 
-// Revoke updates the grants first and what they led to after: the order in which everything locks.
+// Revoke updates first the grants, then their codes and tokens: everything locks in this order.
 func (r grants) Revoke(ctx context.Context, f repository.GrantFilter, why domain.Reason) (revoked int, err error) {
 	defer r.wrap("revoke grants", &err)
 	if err := f.ValidateRevoke(why); err != nil {
@@ -82,9 +82,9 @@ func (q *session) revoke(ids []string, why domain.Reason) (int, error) {
 	return int(fenced.RowsAffected), nil
 }
 
-// DeleteEnded looks for the grants before it takes the lock of a writer: of a million old ones that
-// are still in use, none may have ended. Once it holds them, it looks again: what was under way may
-// have added a code or a token.
+// DeleteEnded first searches without the lock of a writer: it may read a million old grants that
+// are still in use and find none that has ended. After it has locked the grants that it found, it
+// checks them again, because a call may have added a code or a token since.
 func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (deleted int, err error) {
 	defer r.wrap("delete ended grants", &err)
 	if err := repository.CheckLimit(limit); err != nil {
@@ -120,12 +120,13 @@ func (q *session) deleteEnded(ids []string, before int64) (int, error) {
 	return deleteByKey(q.grants, "id", ended)
 }
 
-// grantsEnded selects what DeleteEnded may remove. What ended before a moment was created before
-// it, which an index knows.
+// grantsEnded selects what DeleteEnded may remove. A grant that ended before a time was also
+// created before it: that condition is there because created_at has an index.
 func (q *session) grantsEnded(before int64) *gorm.DB {
 	now := q.now.UnixMicro()
 	under := func(table *gorm.DB) *gorm.DB {
-		return table.Select("digest").Where("grant_id = ?", clause.Column{Table: q.tables.grants, Name: "id"}).Where(live, now)
+		id := clause.Column{Table: q.tables.grants, Name: "id"}
+		return table.Select("digest").Where("grant_id = ?", id).Where(sqlLive, now)
 	}
 	return q.grants().Where("created_at < ?", before).
 		Where("(revoked_at < ? OR (revoked_at IS NULL AND "+
@@ -136,18 +137,18 @@ func (q *session) grantsEnded(before int64) *gorm.DB {
 }
 
 func (q *session) grantsBy(f repository.GrantFilter) *gorm.DB {
-	by := whereEqual(whereEqual(whereEqual(q.grants(), "id", f.ID), "client_id", f.ClientID), "subject", f.Subject)
-	return whereState(by, f.State, liveGrant, q.now)
+	by := whereEqual(q.grants(), "id", f.ID, "client_id", f.ClientID, "subject", f.Subject)
+	return whereState(by, f.State, sqlLiveGrant, q.now)
 }
 
-// grant reads a grant by one of the statements that do, and returns ErrNotFound for an ID that no
+// grant reads a grant with the statement query. It returns ErrNotFound also for an ID that no
 // database can hold.
-func (q *session) grant(by statement, id string) (domain.Grant, error) {
+func (q *session) grant(query statement, id string) (domain.Grant, error) {
 	if !domain.ValidText(id) {
 		return domain.Grant{}, repository.ErrNotFound
 	}
 	row := grantRow{ID: id}
-	if err := q.queryRow(rest(&row), by, id); err != nil {
+	if err := q.queryRow(rest(&row), query, id); err != nil {
 		return domain.Grant{}, err
 	}
 	g, err := grantOf(row)
@@ -157,11 +158,12 @@ func (q *session) grant(by statement, id string) (domain.Grant, error) {
 	return g, repository.WhyNotLive(g.Live(q.now), g.RevokedAt, time.Time{})
 }
 
-// fence locks the grant of that ID, client and subject for what is about to be added to it, by one
-// of the statements that do, and returns why it can't be had.
-func (q *session) fence(by statement, id, clientID, subject string) error {
+// fence locks the grant, so that a code or token can be added to it. update is fence or
+// fenceAndTouch. The error is ErrNotFound, ErrRevoked or ErrExpired if the grant is not live, and
+// ErrInvalid if clientID or subject is not the grant's.
+func (q *session) fence(update statement, id, clientID, subject string) error {
 	for range 2 {
-		fenced, err := q.exec(by, id, clientID, subject, q.now.UnixMicro())
+		fenced, err := q.exec(update, id, clientID, subject, q.now.UnixMicro())
 		if err != nil || fenced > 0 {
 			return err
 		}
@@ -177,8 +179,8 @@ func (q *session) fence(by statement, id, clientID, subject string) error {
 	return repository.ErrConflict // cannot happen while the grant is locked
 }
 
-// lockGrant locks the grant of a code or token where the database has row locks: everything locks
-// the grant first. There may be no such code or token.
+// lockGrant locks the grant of a code or token, if the database has row locks: everything locks the
+// grant before a code or token. It returns nil if there is no such code or token.
 func (q *session) lockGrant(of grantLock, d domain.Digest) error {
 	if of.lock.text == "" {
 		return nil

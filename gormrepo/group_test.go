@@ -372,6 +372,46 @@ func TestAClockThatPanicsInABatchHurtsItsOwnCallAlone(t *testing.T) {
 	}
 }
 
+func TestARotationThatItsGrantRefusesLeavesTheOthersOfTheBatchTheirCommit(t *testing.T) {
+	var later atomic.Int64
+	store, _, g, count := groupStoreWithClock(t, func() time.Time { return time.Now().Add(time.Duration(later.Load())) })
+	ctx := t.Context()
+	old := domain.Token{Digest: domain.DigestOf("old"), Kind: domain.RefreshToken, GrantID: "ends", ClientID: "app"}
+	if err := errors.Join(
+		store.Clients().Create(ctx, newClient("app")),
+		store.Grants().Create(ctx, domain.Grant{ID: "ends", ClientID: "app", ExpiresAt: time.Now().Add(time.Hour)}),
+		store.Tokens().Create(ctx, old),
+	); err != nil {
+		t.Fatal(err)
+	}
+	later.Store(int64(2 * time.Hour))
+	select {
+	case <-g.asking:
+	default:
+	}
+	count.n.Store(0)
+	var calls []func()
+	for i := range 30 {
+		calls = append(calls, func() {
+			if i%3 > 0 {
+				if err := store.Clients().Create(ctx, newClient(fmt.Sprint("c", i))); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			next := domain.Token{Digest: domain.DigestOf(fmt.Sprint(i)), Kind: domain.RefreshToken, GrantID: "ends", ClientID: "app"}
+			got, err := store.Tokens().Rotate(ctx, old.Digest, domain.Replay{}, next)
+			if !errors.Is(err, repository.ErrExpired) || got.Digest != old.Digest || !got.ConsumedAt.IsZero() {
+				t.Errorf("%v, with a token consumed at %v", err, got.ConsumedAt)
+			}
+		})
+	}
+	g.together(calls...)
+	if n := count.n.Load(); n > 5 {
+		t.Errorf("30 writes made %d commits", n)
+	}
+}
+
 func TestConsumesInOneBatchHaveOneWinner(t *testing.T) {
 	store, _, g, _ := groupStore(t)
 	ctx := t.Context()

@@ -7,23 +7,23 @@ import (
 	"sync"
 )
 
-// groupCommit lets writes that arrive while a commit is on its way share the next one. A commit
-// waits for the disk, so that many calls wait for it together instead of one after the other.
+// groupCommit lets several writes to SQLite share one commit. Each commit waits for the disk; calls
+// that arrive during that wait all go into the next commit, instead of one commit each.
 //
-// The first call that finds nobody writing leads: it begins the transaction and runs, by itself so
-// far. Then it runs each call that waits, in the order of arrival, commits, and tells everybody.
-// The next call that waits leads. A lone writer waits for nobody.
+// A call that finds no other call writing leads. It begins a transaction, runs its own writes, runs
+// the calls that wait, in the order of arrival, and commits. Then the first call that still waits
+// leads. A call that is the only one waits for no other.
 //
-//   - A call that leads: lock, BEGIN, run, run the calls that wait, COMMIT.
-//   - A call with a savepoint, which may have code of an application in it, runs on its own
-//     goroutine, so that a panic takes nobody along.
-//   - A call that fails goes back to its savepoint. One that has none and has changed something
-//     ends the transaction.
-//   - The transaction is given up: each of its calls runs again, in a transaction of its own.
+//   - A call without a savepoint runs on the goroutine of the leader.
+//   - A call with a savepoint may run code of an application. It runs on its own goroutine while
+//     the leader waits, so that a panic ends only that call.
+//   - If a call with a savepoint fails, it goes back to the savepoint. If one without fails after a
+//     change, the whole transaction is given up.
+//   - If a transaction is given up, each of its calls runs again in a transaction of its own.
 type groupCommit struct {
 	lock    func(ctx context.Context) (unlock func(), err error)
 	begin   func(ctx context.Context) (*session, error)
-	session func(ctx context.Context) *session // in the transaction that has begun
+	session func(ctx context.Context) *session // on the connection that writes
 	meaning func(err error) meaning
 
 	mu      sync.Mutex
@@ -41,17 +41,17 @@ type pendingWrite struct {
 	kind  writeKind
 	alone bool           // it shares its transaction with nobody
 	turn  chan *sharedTx // the transaction to join, or nil to lead; one value, sent without waiting
-	ran   bool           // the leader has run it in that transaction, which is over
+	led   bool           // the leader has run it in that transaction, which is over
 	err   error          // what it has returned then
 }
 
-// write runs fn in a transaction that it may share: should that be given up, again in one of its
-// own, to succeed or fail by itself.
+// write runs fn in a transaction that other calls may share. If that is given up, write runs fn
+// again in a transaction of its own.
 func (g *groupCommit) write(ctx context.Context, kind writeKind, fn func(q *session) error) error {
 	c := pendingWrite{ctx: ctx, fn: fn, kind: kind, turn: make(chan *sharedTx, 1)}
 	result, err := g.attempt(&c)
 	if result == mayRunAgain {
-		c.alone, c.ran = true, false
+		c.alone, c.led = true, false
 		_, err = g.attempt(&c)
 	}
 	return err
@@ -64,12 +64,12 @@ func (g *groupCommit) attempt(c *pendingWrite) (outcome, error) {
 		return rolledBack, err
 	case shared == nil:
 		return g.lead(c)
-	case !c.ran:
+	case !c.led:
 		c.err = g.runJoined(c, shared)
 		<-shared.done
 	}
-	// What a call has failed for (ErrConsumed, for example) may be what another one has changed: it
-	// counts only if that is committed.
+	// The error of a call (ErrConsumed, for example) may be due to a change by another call of the
+	// same transaction. It is valid only if that change is committed.
 	if shared.result != committed {
 		return mayRunAgain, nil
 	}
@@ -144,8 +144,8 @@ type sharedTx struct {
 	result  outcome
 }
 
-// lead runs c and the calls that wait. It needs no savepoint for c: nobody has joined yet when c
-// fails.
+// lead runs c, then the calls that wait, and commits. c needs no savepoint: if c fails, no other
+// call has joined yet, and the whole transaction is rolled back.
 func (g *groupCommit) lead(c *pendingWrite) (outcome, error) {
 	defer g.handOver()
 	unlock, err := g.lock(c.ctx)
@@ -187,7 +187,7 @@ func (g *groupCommit) end(q *session, t *sharedTx) {
 		_ = q.run("ROLLBACK") // the error says why
 	}
 	for _, c := range t.led {
-		c.ran = true
+		c.led = true
 		c.turn <- t
 	}
 	close(t.done)
@@ -230,9 +230,9 @@ func (g *groupCommit) runJoined(c *pendingWrite, t *sharedTx) error {
 	return g.run(c, t)
 }
 
-// run runs c, and undoes what it has changed if it fails, panics or ends its goroutine: to its
-// savepoint, or else with the whole transaction. If ctx ends meanwhile, a call with a savepoint is
-// undone, and any other is done.
+// run runs c. If c fails, panics or ends its goroutine, run goes back to its savepoint; if c has
+// none and has changed something, the transaction is given up. If ctx ends while c runs, a call
+// with a savepoint is rolled back, and a call without one is kept.
 func (g *groupCommit) run(c *pendingWrite, t *sharedTx) error {
 	if err := ended(c.ctx); err != nil {
 		return err
@@ -253,11 +253,11 @@ func (g *groupCommit) run(c *pendingWrite, t *sharedTx) error {
 			undone := errors.Join(q.run("ROLLBACK TO SAVEPOINT "+savepoint), q.run("RELEASE SAVEPOINT "+savepoint))
 			t.givenUp = t.givenUp || undone != nil
 		default:
-			t.givenUp = t.givenUp || q.changed > 0
+			t.givenUp = t.givenUp || c.kind != oneChange && q.changed > 0
 		}
 	}()
 	if err := c.fn(q); err != nil {
-		t.givenUp = t.givenUp || g.meaning(err).ended
+		t.givenUp = t.givenUp || g.meaning(err).txOver
 		return err
 	}
 	if inSavepoint {

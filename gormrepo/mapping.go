@@ -17,7 +17,6 @@ func clientToRow(c domain.Client) (clientRow, error) {
 	}
 	return clientRow{
 		ID: c.ID, Kind: string(c.Kind), Secrets: secretsToText(c.Secrets), Metadata: string(metadata),
-		Version: c.Version, CreatedAt: c.CreatedAt.UnixMicro(), UpdatedAt: c.UpdatedAt.UnixMicro(),
 	}, nil
 }
 
@@ -40,8 +39,8 @@ func grantToRow(g domain.Grant) grantRow {
 	r := grantRow{
 		ID: g.ID, ClientID: g.ClientID, Subject: g.Subject,
 		Scopes: listToText(g.Scopes), Resources: listToText(g.Resources), Data: g.Data,
-		CreatedAt: g.CreatedAt.UnixMicro(), LastUsedAt: micros(g.LastUsedAt),
-		ExpiresAt: micros(g.ExpiresAt), RevokedAt: micros(g.RevokedAt),
+		LastUsedAt: micros(g.LastUsedAt),
+		ExpiresAt:  micros(g.ExpiresAt), RevokedAt: micros(g.RevokedAt),
 	}
 	if g.RevokedReason != "" {
 		reason := string(g.RevokedReason)
@@ -69,7 +68,7 @@ func codeToRow(c domain.AuthorizationCode) codeRow {
 		RedirectURI: c.RedirectURI, Scopes: listToText(c.Scopes), Resources: listToText(c.Resources),
 		CodeChallenge: c.CodeChallenge, CodeChallengeMethod: c.CodeChallengeMethod,
 		Nonce: c.Nonce, Data: c.Data,
-		CreatedAt: c.CreatedAt.UnixMicro(), ExpiresAt: c.ExpiresAt.UnixMicro(),
+		ExpiresAt:  c.ExpiresAt.UnixMicro(),
 		ConsumedAt: micros(c.ConsumedAt), RevokedAt: micros(c.RevokedAt),
 	}
 }
@@ -92,7 +91,7 @@ func tokenToRow(t domain.Token) tokenRow {
 		Digest: t.Digest[:], Kind: string(t.Kind),
 		GrantID: t.GrantID, ClientID: t.ClientID, Subject: t.Subject,
 		Scopes: listToText(t.Scopes), Resources: listToText(t.Resources), Data: t.Data,
-		CreatedAt: t.CreatedAt.UnixMicro(), ExpiresAt: micros(t.ExpiresAt), ConsumedAt: micros(t.ConsumedAt),
+		ExpiresAt: micros(t.ExpiresAt), ConsumedAt: micros(t.ConsumedAt),
 		ReplaySealed: t.Replay.Sealed, ReplayExpiresAt: micros(t.Replay.ExpiresAt), RevokedAt: micros(t.RevokedAt),
 	}
 }

@@ -38,7 +38,8 @@ func (s *Store) Migrate(ctx context.Context) (err error) {
 func (q *session) migrate() error {
 	var migrations []*gormigrate.Migration
 	for _, id := range steps {
-		migrations = append(migrations, &gormigrate.Migration{ID: id, Migrate: func(*gorm.DB) error { return q.takeStep(id) }})
+		step := func(*gorm.DB) error { return q.takeStep(id) }
+		migrations = append(migrations, &gormigrate.Migration{ID: id, Migrate: step})
 	}
 	migration := gormigrate.New(q.db, &gormigrate.Options{
 		TableName: q.tables.migrations, IDColumnName: "id", IDColumnSize: 255,
@@ -68,10 +69,11 @@ func (q *session) takeStep(step string) error {
 	return nil
 }
 
-var errForeign = fmt.Errorf("%w: a table with the name of one of this package's is another program's: set TablePrefix, "+
+var errTableTaken = fmt.Errorf("%w: another program has a table with a name that this package needs: set TablePrefix, "+
 	"or use another database", repository.ErrInvalid)
 
-var errNewer = fmt.Errorf("%w: the schema of the database is newer than this program: use a newer program", repository.ErrInvalid)
+var errNewer = fmt.Errorf("%w: the schema of the database is newer than this program: use a newer program",
+	repository.ErrInvalid)
 
 // CheckSchema returns an error that is ErrInvalid if the schema in db is newer than this program,
 // and nil otherwise. It writes nothing.

@@ -15,38 +15,39 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
-// mysqlKind is MySQL, with MariaDB, and with Galera, which replicates MariaDB to several nodes.
+// mysqlDialect is MySQL, with MariaDB, and with Galera, which replicates MariaDB to several nodes.
 //
 // On a Galera cluster, row locks are of one node alone. If two nodes change the same row, the
 // slower transaction fails with error 1213, at its COMMIT at the latest, and runs again. A node
 // learns only of what another one has written: so each fence writes, in a column of its own, even
 // if it leaves last_used_at as it is.
-var mysqlKind = kind{dialect: "mysql", open: openMySQL}
-
-func openMySQL(c *common, db Database, lent bool) database {
-	c.traits = traits{
+var mysqlDialect = dialect{
+	name: "mysql",
+	traits: traits{
 		schema:   "mysql",
 		hasTable: "SELECT count(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
 		clauses: callbacks.Config{ // no RETURNING, which MariaDB refuses in an UPDATE
 			CreateClauses: []string{"INSERT", "VALUES"},
 			UpdateClauses: []string{"UPDATE", "SET", "WHERE"},
 		},
-		grantLock:   clause.Locking{Strength: clause.LockingStrengthUpdate},
-		lockGrant:   lockGrantInSteps,
-		manyRows:    true,
-		fenceWrites: map[string]any{"fences": gorm.Expr("fences + 1")},
-		meaning:     mysqlMeaning,
-	}
-	return &mysql{server{common: c, db: db.Write, begin: beginByStatements}, lent}
+		lockClause:     clause.Locking{Strength: clause.LockingStrengthUpdate},
+		lockStatements: lockGrantInSteps,
+		insertsPairs:   true,
+		fenceWrites:    map[string]any{"fences": gorm.Expr("fences + 1")},
+		meaning:        mysqlMeaning,
+	},
+	open: func(c *common, db Database, lent bool) database {
+		return &mysql{server{common: c, db: db.Write, begin: beginByStatements}, lent}
+	},
 }
 
 // lockGrantInSteps takes two statements. In one, the read of the code or token would begin a
 // snapshot that the grant can have left behind (error 1020).
 func lockGrantInSteps(c *compiler, grants, of string) grantLock {
 	return grantLock{
-		find: c.statement(c.table(of).Where("digest = ?", digest).Pluck("grant_id", new([]string)), digest),
+		find: c.statement(c.table(of).Where("digest = ?", paramDigest).Pluck("grant_id", new([]string)), paramDigest),
 		lock: c.statement(c.table(grants).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
-			Where("id = ?", id).Pluck("id", new([]string)), id),
+			Where("id = ?", paramID).Pluck("id", new([]string)), paramID),
 	}
 }
 
@@ -108,7 +109,8 @@ func (d *mysql) checkCluster(ctx context.Context) error {
 	case err != nil:
 		return err
 	case node && (!waits || after > before):
-		return fmt.Errorf("%w: on a Galera cluster, the DSN must set wsrep_sync_wait=%d and interpolateParams=true", repository.ErrInvalid, causal)
+		return fmt.Errorf("%w: on a Galera cluster, the DSN must set wsrep_sync_wait=%d and interpolateParams=true",
+			repository.ErrInvalid, causal)
 	}
 	return nil
 }
@@ -128,7 +130,8 @@ func unfitSession(q *session) (string, error) {
 		return "", err
 	}
 	var name, level string // tx_isolation before MariaDB 11.1, the same as the other where both are
-	err = q.queryText([]any{&name, &level}, "SHOW VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')")
+	err = q.queryText([]any{&name, &level},
+		"SHOW VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')")
 	if err != nil {
 		return "", err
 	}
@@ -146,11 +149,11 @@ func unfitSession(q *session) (string, error) {
 	case level == "READ-UNCOMMITTED":
 		return "the sessions read what is not committed: set " + name + "='READ-COMMITTED' in the DSN", nil
 	case limit < 1<<32-1: // the default of old, a full 64 bits now
-		return "the sessions get some of the rows alone: leave sql_select_limit at its default", nil
+		return "the sessions limit the rows of a SELECT: leave sql_select_limit at its default", nil
 	case strings.Contains(mode, "EMPTY_STRING_IS_NULL"):
-		return "the sessions take an empty text for none: leave EMPTY_STRING_IS_NULL out of sql_mode", nil
+		return "the sessions read an empty string as NULL: leave EMPTY_STRING_IS_NULL out of sql_mode", nil
 	case completion != "NO_CHAIN" && completion != "0":
-		return "the sessions do not end with a transaction: leave completion_type at NO_CHAIN", nil
+		return "a COMMIT does more than commit: leave completion_type at NO_CHAIN", nil
 	case aliased:
 		return "the columns are named with their tables: leave columnsWithAlias out of the DSN", nil
 	}
@@ -179,14 +182,14 @@ func (d *mysql) migrate(ctx context.Context, step func(q *session) error) error 
 		result := rolledBack
 		err := d.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
 			err := d.migrateLocked(ctx, db, step)
-			lost := d.meaning(err).silent && ended(ctx) == nil && broken(db)
+			lost := d.meaning(err).noAnswer && ended(ctx) == nil && broken(db)
 			switch number := mysqlNumber(err); {
 			// The table, or its row, is there: GET_LOCK locks one node of a cluster, and another instance
 			// was first on another one.
 			case lost, number == mysqlTableExists, number == mysqlDuplicate:
 				result = mayRunAgain
 			case number == mysqlUnknownColumn:
-				return errForeign
+				return errTableTaken
 			}
 			return err
 		})
@@ -203,7 +206,8 @@ func (d *mysql) migrateLocked(ctx context.Context, connection *gorm.DB, step fun
 	const seconds = 60
 	var locked *int
 	name := q.tables.migrations // of this database: GET_LOCK knows no databases
-	if err := q.queryText([]any{&locked}, "SELECT GET_LOCK(CONCAT(LEFT(MD5(DATABASE()), 16), ?), ?)", name, seconds); err != nil {
+	const lock = "SELECT GET_LOCK(CONCAT(LEFT(MD5(DATABASE()), 16), ?), ?)"
+	if err := q.queryText([]any{&locked}, lock, name, seconds); err != nil {
 		return err
 	}
 	if locked == nil || *locked != 1 {
@@ -220,8 +224,8 @@ func (d *mysql) migrateLocked(ctx context.Context, connection *gorm.DB, step fun
 	return step(q)
 }
 
-// beginByStatements begins a transaction by statements: MySQL's driver has no ctx for the COMMIT of
-// database/sql. The connection is discarded where it may be in a transaction still.
+// beginByStatements sends BEGIN and COMMIT as statements, because the driver's Commit takes no ctx.
+// If one of them fails, the connection may still be in a transaction, and is discarded.
 func beginByStatements(ctx context.Context, db *gorm.DB) (transaction, error) {
 	run := func(ctx context.Context, text string) error {
 		err := (&session{db: db.Session(&gorm.Session{NewDB: true, Context: ctx})}).run(text)
@@ -244,7 +248,7 @@ func beginByStatements(ctx context.Context, db *gorm.DB) (transaction, error) {
 	return transaction{
 		db:       onConnection(ctx, db),
 		commit:   func() (bool, error) { return true, finish("COMMIT") },
-		rollback: func() error { return finish("ROLLBACK") },
+		rollback: func() { _ = finish("ROLLBACK") },
 	}, nil
 }
 
@@ -292,28 +296,38 @@ func mysqlMeaning(err error) meaning {
 	}
 	number := mysqlNumber(err)
 	if number == 0 {
-		return meaning{silent: !isSentinel(err)}
+		return meaning{noAnswer: !isSentinel(err)}
 	}
 	m := meaning{
-		shown:   serverError("error " + named(strconv.Itoa(number), mysqlNames)),
+		shown:   numberError{serverError("error " + named(strconv.Itoa(number), mysqlNames)), number},
 		again:   mysqlEndedByServer[number],
-		unready: number == mysqlUnknownCommand,
+		discard: number == mysqlUnknownCommand,
 	}
 	switch number {
 	case mysqlDuplicate:
 		m.duplicate = true
 	case mysqlReferenced, mysqlNoReferenced:
 		m.orphan = true
-	case mysqlRecordChanged, mysqlUnknownCommand, mysqlLockWaitTimeout, mysqlLockTableFull, mysqlDeadlock, mysqlNoSavepoint,
-		mysqlGroupReplicated:
-		m.again, m.ended, m.refused = true, true, true
+	case mysqlRecordChanged, mysqlUnknownCommand, mysqlLockWaitTimeout, mysqlLockTableFull,
+		mysqlDeadlock, mysqlNoSavepoint, mysqlGroupReplicated:
+		m.again, m.txOver, m.refused = true, true, true
 	}
 	return m
+}
+
+// numberError is a serverError that keeps its number: fn of InTx may return it, and what it says
+// decides whether fn runs again.
+type numberError struct {
+	serverError
+	number int
 }
 
 // mysqlNumber returns the number of an error that a server of MySQL's protocol answered, 0 for any
 // other. github.com/go-sql-driver/mysql has it in a field; this package does not link it.
 func mysqlNumber(err error) int {
+	if ours, ok := errors.AsType[numberError](err); ok {
+		return ours.number
+	}
 	for ; err != nil; err = errors.Unwrap(err) {
 		v := reflect.Indirect(reflect.ValueOf(err))
 		if v.Kind() != reflect.Struct {

@@ -14,12 +14,11 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
-// postgresKind is PostgreSQL. After a statement has failed, a transaction takes only the ROLLBACK
-// to a savepoint.
-var postgresKind = kind{dialect: "postgres", open: openPostgres}
-
-func openPostgres(c *common, db Database, _ bool) database {
-	c.traits = traits{
+// postgresDialect is PostgreSQL. After a statement has failed, a transaction takes only the
+// ROLLBACK to a savepoint.
+var postgresDialect = dialect{
+	name: "postgres",
+	traits: traits{
 		schema:     "postgres",
 		hasTable:   "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = $1 AND pg_catalog.pg_table_is_visible(oid)",
 		smallNames: true, // as PostgreSQL makes names that are not quoted
@@ -27,22 +26,24 @@ func openPostgres(c *common, db Database, _ bool) database {
 			CreateClauses: []string{"INSERT", "VALUES"},
 			UpdateClauses: []string{"UPDATE", "SET", "WHERE", "RETURNING"},
 		},
-		grantLock:     noKeyUpdate,
-		lockGrant:     lockGrantAtOnce,
-		manyRows:      true,
-		abortsOnError: true,
-		meaning:       postgresMeaning,
-	}
-	return &postgres{server{common: c, db: db.Write, begin: beginTx}}
+		lockClause:     noKeyUpdate,
+		lockStatements: lockGrantAtOnce,
+		insertsPairs:   true,
+		abortsOnError:  true,
+		meaning:        postgresMeaning,
+	},
+	open: func(c *common, db Database, _ bool) database {
+		return &postgres{server{common: c, db: db.Write, begin: beginTx}}
+	},
 }
 
 // noKeyUpdate lets rows that refer to the locked one be inserted.
 var noKeyUpdate = clause.Locking{Strength: "NO KEY UPDATE"}
 
 func lockGrantAtOnce(c *compiler, grants, of string) grantLock {
-	owner := c.table(of).Select("grant_id").Where("digest = ?", digest)
+	owner := c.table(of).Select("grant_id").Where("digest = ?", paramDigest)
 	return grantLock{lock: c.statement(
-		c.table(grants).Clauses(noKeyUpdate).Where("id = (?)", owner).Pluck("id", new([]string)), digest)}
+		c.table(grants).Clauses(noKeyUpdate).Where("id = (?)", owner).Pluck("id", new([]string)), paramDigest)}
 }
 
 type postgres struct{ server }
@@ -54,7 +55,8 @@ func (d *postgres) check(ctx context.Context) error {
 		return ignore(q.queryText([]any{&role}, setting), repository.ErrNotFound)
 	})
 	if err == nil && role == "replica" {
-		err = fmt.Errorf("%w: the sessions enforce no foreign keys: session_replication_role must be origin", repository.ErrInvalid)
+		err = fmt.Errorf("%w: the sessions enforce no foreign keys: session_replication_role must be origin",
+			repository.ErrInvalid)
 	}
 	return err
 }
@@ -68,13 +70,14 @@ func (d *postgres) migrate(ctx context.Context, step func(q *session) error) err
 		return step(q)
 	})
 	if sqlState(err) == postgresDuplicateTable {
-		return errForeign
+		return errTableTaken
 	}
 	return err
 }
 
-// beginTx begins a transaction of database/sql, which ends with ctx, and its COMMIT, which the
-// driver lets end with the ctx of the BEGIN, grace later.
+// beginTx begins a transaction of database/sql, which ends with ctx. Its COMMIT may go on for the
+// time grace after ctx has ended. The driver runs the COMMIT with the context of the BEGIN, so the
+// BEGIN gets a context of its own, which is cut off from ctx before the COMMIT.
 func beginTx(ctx context.Context, db *gorm.DB) (transaction, error) {
 	whole, end := context.WithCancel(context.WithoutCancel(ctx))
 	untie := context.AfterFunc(ctx, end)
@@ -93,10 +96,10 @@ func beginTx(ctx context.Context, db *gorm.DB) (transaction, error) {
 		defer endLater(ctx, end)()
 		return true, tx.Commit().Error
 	}
-	rollback := func() error {
+	rollback := func() {
 		defer end()
 		defer untie()
-		return tx.Rollback().Error
+		tx.Rollback()
 	}
 	return transaction{tx.Session(&gorm.Session{NewDB: true, Context: ctx}), commit, rollback}, nil
 }
@@ -129,7 +132,7 @@ func postgresMeaning(err error) meaning {
 	}
 	state := sqlState(err)
 	if state == "" {
-		return meaning{silent: !isSentinel(err)}
+		return meaning{noAnswer: !isSentinel(err)}
 	}
 	m := meaning{shown: stateError{serverError("SQLSTATE " + named(state, postgresNames)), state}}
 	switch state {
@@ -138,7 +141,7 @@ func postgresMeaning(err error) meaning {
 	case postgresForeignKey:
 		m.orphan = true
 	case postgresSerialization, postgresDeadlock, postgresLockNotAvailable:
-		m.again, m.ended, m.refused = true, true, true
+		m.again, m.txOver, m.refused = true, true, true
 	}
 	if len(state) != 5 {
 		return m
@@ -147,11 +150,14 @@ func postgresMeaning(err error) meaning {
 	// operator's wish.
 	m.again = m.again || state[:2] == "08" || state[:3] == "57P" || state == postgresTooManyConns
 	// To a COMMIT, it has answered that it rolled back, as for a deferred constraint.
-	m.refused = m.refused || state != postgresCompletionUnknown && !slices.Contains([]string{"08", "53", "57", "58", "XX"}, state[:2])
+	mayHaveCommitted := state == postgresCompletionUnknown ||
+		slices.Contains([]string{"08", "53", "57", "58", "XX"}, state[:2])
+	m.refused = m.refused || !mayHaveCommitted
 	return m
 }
 
-// stateError is a serverError whose SQLSTATE a caller can ask for.
+// stateError is a serverError that keeps its SQLSTATE, for a caller that asks, and because fn of
+// InTx may return it: what it says decides whether fn runs again.
 type stateError struct {
 	serverError
 	state string

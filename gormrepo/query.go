@@ -16,8 +16,8 @@ func (q *session) grants() *gorm.DB  { return q.db.Table(q.tables.grants) }
 func (q *session) codes() *gorm.DB   { return q.db.Table(q.tables.codes) }
 func (q *session) tokens() *gorm.DB  { return q.db.Table(q.tables.tokens) }
 
-// list reads a page of the rows that find selects, in the order of their keys, from the one after
-// the given on. The columns are named: a newer program may add some.
+// list reads a page: the rows that find selects and whose key is greater than after, in the order
+// of their keys. It names the columns, because a newer program may have added some.
 func list[Row, Entity any](ctx context.Context, r access, find func(q *session) *gorm.DB, key string, after any,
 	page repository.Page, of func(Row) (Entity, error),
 ) ([]Entity, error) {
@@ -54,23 +54,26 @@ func whereState(q *gorm.DB, state repository.State, live string, now time.Time) 
 	return q
 }
 
-// whereEqual adds column = value to q if value is set.
-func whereEqual(q *gorm.DB, column, value string) *gorm.DB {
-	if value == "" {
-		return q
+// whereEqual adds column = value for each pair of a column and a value that is set.
+func whereEqual(q *gorm.DB, pairs ...string) *gorm.DB {
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			q = q.Where(pair[0]+" = ?", pair[1])
+		}
 	}
-	return q.Where(column+" = ?", value)
+	return q
 }
 
-// skipLocked leaves out the rows that another transaction has locked, where the database has row
-// locks: instances that clean up at once take different ones, and do not wait for the traffic.
+// skipLocked locks the selected rows, and leaves out rows that another transaction has locked. So
+// several instances can clean up at once, and do not wait for requests. GORM leaves it out for a
+// database without row locks.
 func skipLocked(q *gorm.DB) *gorm.DB {
 	return q.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate, Options: clause.LockingOptionsSkipLocked})
 }
 
-// deleteByKey removes the rows of a table with those keys. Some databases would read the whole of a
-// small table instead, and wait for each locked row on the way, unless the rows have to come in
-// order; GORM leaves the order out for the others.
+// deleteByKey deletes the rows with these keys. If rows must come in an order, a database looks for
+// them by the index; else it may read the whole of a small table, and wait for each locked row.
+// GORM leaves ORDER BY and LIMIT out for databases that have no such DELETE.
 func deleteByKey[Key any](table func() *gorm.DB, column string, keys []Key) (int, error) {
 	return inBatches(keys, func(batch []Key) (int, error) {
 		deleted := table().Where(column+" IN ?", batch).Order(column).Limit(len(batch)).Delete(nil)
@@ -78,8 +81,8 @@ func deleteByKey[Key any](table func() *gorm.DB, column string, keys []Key) (int
 	})
 }
 
-// inBatches calls fn with some keys after the other, far below every database's limit of
-// parameters, and returns the sum of what it returns; 0 with the first error.
+// inBatches calls fn with up to 500 keys at a time, because a statement can have only so many
+// parameters. It returns the sum of the results, or 0 and the first error.
 func inBatches[Key any](keys []Key, fn func(batch []Key) (int, error)) (sum int, err error) {
 	for batch := range slices.Chunk(keys, 500) {
 		n, err := fn(batch)

@@ -25,17 +25,17 @@ type server struct {
 type transaction struct {
 	db       *gorm.DB
 	commit   func() (sent bool, err error) // not sent if ctx has ended in time
-	rollback func() error
+	rollback func()
 }
 
-// grace is how long the end of a transaction may take after its ctx has ended: nobody knows what
-// has become of a COMMIT that is given up.
+// grace is how long a COMMIT or ROLLBACK may go on after its ctx has ended. If it were cut off at
+// once, its outcome would be unknown.
 const grace = 5 * time.Second
 
-// write runs fn in a transaction at READ COMMITTED, whatever the server's default is: a read there
-// sees what an update beside it has seen. It runs fn again after a deadlock, a serialization
-// failure, or a connection that was lost before the COMMIT. ctx ends the waits, those for locks
-// too.
+// write runs fn in a transaction at READ COMMITTED, also if the server's default is another level:
+// after a conditional update has changed no row, a read must see the row that the update saw. write
+// runs fn again after a deadlock, after a serialization failure, and if the connection was lost
+// before COMMIT was sent. ctx ends every wait, also for locks.
 func (d *server) write(ctx context.Context, _ writeKind, fn func(q *session) error) error {
 	result, err := retry(ctx, func() (outcome, error) { return d.attempt(ctx, fn) })
 	if result == unknown {
@@ -51,16 +51,16 @@ func (d *server) attempt(ctx context.Context, fn func(q *session) error) (outcom
 		connected = true
 		result, err = d.transaction(ctx, db, fn)
 		m := d.meaning(err)
-		if m.unready {
+		if m.discard {
 			discard(db)
 		}
-		if result == rolledBack && m.silent && ended(ctx) == nil && broken(db) {
-			result = mayRunAgain
+		if result == rolledBack && m.noAnswer && ended(ctx) == nil && broken(db) {
+			result = mayRunAgain // the connection was lost before COMMIT was sent
 		}
 		return err
 	})
-	if m := d.meaning(err); !connected && (m.silent || m.again) {
-		result = mayRunAgain
+	if m := d.meaning(err); !connected && (m.noAnswer || m.again) {
+		result = mayRunAgain // the pool had no connection
 	}
 	if stopped := ended(ctx); stopped != nil && err != nil {
 		return d.stopped(result, stopped, err)
@@ -90,7 +90,7 @@ func (d *server) transaction(ctx context.Context, db *gorm.DB, fn func(q *sessio
 	ends := false
 	defer func() {
 		if !ends {
-			_ = t.rollback() // the error says why
+			t.rollback()
 		}
 	}()
 	if err := fn(d.session(t.db)); err != nil {
@@ -110,8 +110,8 @@ func (d *server) transaction(ctx context.Context, db *gorm.DB, fn func(q *sessio
 	return unknown, err
 }
 
-// read runs fn on the pool, and again on one connection when the first was lost. An error of
-// unknown origin is taken for a lost connection a few times: some drivers have one of their own.
+// read runs fn on the pool. If the connection is lost, it runs fn again on one connection. It takes
+// an error of unknown origin for a lost connection up to ten times: some drivers report it so.
 func (d *server) read(ctx context.Context, fn func(q *session) error) error {
 	const times = 10
 	n := 0
@@ -121,7 +121,7 @@ func (d *server) read(ctx context.Context, fn func(q *session) error) error {
 		if stopped := ended(ctx); stopped != nil {
 			return rolledBack, stopped
 		}
-		if d.meaning(err).silent && (n < times || isNetworkError(err)) {
+		if d.meaning(err).noAnswer && (n < times || isNetworkError(err)) {
 			return mayRunAgain, err
 		}
 		return d.failed(err)
@@ -135,14 +135,15 @@ func (d *server) readOnce(ctx context.Context, pooled bool, fn func(q *session) 
 	}
 	return d.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
 		err := fn(d.session(onConnection(ctx, db)))
-		if d.meaning(err).unready {
+		if d.meaning(err).discard {
 			discard(db)
 		}
 		return err
 	})
 }
 
-// endLater calls end when ctx has ended, grace later; stop prevents it as long as ctx has not ended.
+// endLater calls end when the time grace has passed since ctx ended. stop prevents that, if ctx has
+// not ended yet.
 func endLater(ctx context.Context, end func()) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { time.AfterFunc(grace, end) })
 }

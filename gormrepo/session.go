@@ -99,34 +99,14 @@ func (q *session) insert(s statement, values ...any) error {
 	return err
 }
 
-// update runs a conditional update of the row with that key and reads into places what it returns;
-// where it returns nothing, read does that by the key. The result is false if no row fulfils the
-// conditions: RowsAffected decides.
-func (q *session) update(places []any, update statement, read func() error, values ...any) (bool, error) {
-	if !update.returns {
-		changed, err := q.exec(update, values...)
-		if err != nil || changed == 0 {
-			return false, err
-		}
-		return true, read()
-	}
-	err := q.queryRow(places, update, values...)
-	if errors.Is(err, repository.ErrNotFound) {
-		return false, nil
-	}
-	q.changed++ // with another error, perhaps
-	return err == nil, err
-}
-
 // trace logs a statement as GORM does.
 func (q *session) trace(begun time.Time, text string, rows int64, err error) {
 	q.db.Logger.Trace(q.db.Statement.Context, begun, func() (string, int64) { return text, rows }, err)
 }
 
-// pinned is a connection on which transactions are begun and ended by statements, or the pool that
-// reads go to. Plugins that choose among pools (dbresolver) know a transaction by the methods of
-// gorm.TxCommitter, and leave it where it is. So no read goes to a replica, which may not know yet
-// what has been revoked.
+// pinned marks a pool or a connection as a transaction for plugins that choose among pools
+// (dbresolver): such a plugin knows a transaction by the methods of gorm.TxCommitter and does not
+// redirect it. So no read goes to a replica, which may not yet know what has been revoked.
 type pinned struct{ gorm.ConnPool }
 
 var _ gorm.TxCommitter = pinned{}

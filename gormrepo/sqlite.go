@@ -10,12 +10,11 @@ import (
 	"gorm.io/gorm/callbacks"
 )
 
-// sqliteKind is SQLite. A transaction that writes begins IMMEDIATE and is then the only one, so no
-// row has to be locked.
-var sqliteKind = kind{dialect: "sqlite", open: openSQLite}
-
-func openSQLite(c *common, db Database, lent bool) database {
-	c.traits = traits{
+// sqliteDialect is SQLite. A transaction that writes begins IMMEDIATE and is then the only one, so
+// no row has to be locked.
+var sqliteDialect = dialect{
+	name: "sqlite",
+	traits: traits{
 		schema:   "sqlite",
 		hasTable: "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
 		clauses: callbacks.Config{
@@ -24,31 +23,32 @@ func openSQLite(c *common, db Database, lent bool) database {
 		},
 		oneWriter: true,
 		meaning:   sqliteMeaning,
-	}
+	},
+	open: openSQLite,
+}
+
+func openSQLite(c *common, db Database, lent bool) database {
 	one := &sqlite{common: c, db: db.Write, turn: make(chan struct{}, 1)}
 	one.connect = one.ownConnection
 	switch {
 	case lent:
 		one.connect = one.borrowConnection
 		return &lentSQLite{one}
-	case db.Lock == nil && db.Read == nil:
+	case db.Lock == nil || db.Read == nil:
 		return one
 	}
-	file := &sqliteFile{sqlite: one, readers: db.Read}
-	if db.Lock != nil {
-		file.commits = &groupCommit{lock: db.Lock, session: one.writer, begin: one.begin, meaning: c.meaning}
-	}
-	return file
+	commits := &groupCommit{lock: db.Lock, session: one.writeSession, begin: one.begin, meaning: c.meaning}
+	return &sqliteFile{one, db.Read, commits}
 }
 
 // sqlite is SQLite on one connection, for which calls wait in turn: a database in memory.
 type sqlite struct {
 	*common
 	db   *gorm.DB
-	turn chan struct{} // held by the one call that writes
+	turn chan struct{} // full while a call has its turn
 
-	// connect calls fn with the handle of one connection.
-	connect func(ctx context.Context, fn func(db *gorm.DB) error) error
+	// connect calls fn with a session on one connection.
+	connect func(ctx context.Context, fn func(q *session) error) error
 }
 
 func (d *sqlite) check(context.Context) error { return nil }
@@ -77,23 +77,22 @@ func (d *sqlite) inTurn(ctx context.Context, fn func(q *session) error) error {
 	return d.whenFree(ctx, fn)
 }
 
-// whenFree calls fn, and again while another connection's lock keeps it out. ctx ends the waits. A
-// statement that has begun runs to its end: drivers were seen to return an error for one that was
-// done, and nil for one that was not.
+// whenFree calls fn, and calls it again while the lock of another connection prevents it. ctx ends
+// these waits, but not a statement that has begun: after an interrupt, drivers were seen to return
+// an error for a statement that was done, and nil for one that was not.
 func (d *sqlite) whenFree(ctx context.Context, fn func(q *session) error) error {
 	_, err := retry(ctx, func() (outcome, error) {
-		return d.failed(d.connect(ctx, func(db *gorm.DB) error { return fn(d.session(db)) }))
+		return d.failed(d.connect(ctx, fn))
 	})
 	return err
 }
 
-// ownConnection calls fn with the handle, which has one connection.
-func (d *sqlite) ownConnection(ctx context.Context, fn func(db *gorm.DB) error) error {
-	return fn(d.db.WithContext(context.WithoutCancel(ctx)))
+func (d *sqlite) ownConnection(ctx context.Context, fn func(q *session) error) error {
+	return fn(d.writeSession(ctx))
 }
 
-// writer is a session on the connection of the handle.
-func (d *sqlite) writer(ctx context.Context) *session {
+// writeSession is a session on the connection of the handle.
+func (d *sqlite) writeSession(ctx context.Context) *session {
 	return d.session(d.db.WithContext(context.WithoutCancel(ctx)))
 }
 
@@ -122,26 +121,19 @@ func (d *sqlite) transaction(ctx context.Context, q *session, fn func(q *session
 
 // begin begins a transaction when no other connection has one that writes.
 func (d *sqlite) begin(ctx context.Context) (*session, error) {
-	var q *session
-	_, err := retry(ctx, func() (outcome, error) {
-		q = d.writer(ctx)
-		return d.failed(q.run("BEGIN IMMEDIATE"))
-	})
-	return q, err
+	_, err := retry(ctx, func() (outcome, error) { return d.failed(d.writeSession(ctx).run("BEGIN IMMEDIATE")) })
+	return d.writeSession(ctx), err // which reads the clock after the wait
 }
 
 // sqliteFile is SQLite in a file of our own: readers have connections of their own, and writes
 // share commits.
 type sqliteFile struct {
 	*sqlite
-	readers *gorm.DB     // nil: reads wait in turn with the writers
-	commits *groupCommit // nil: writes wait in turn
+	readers *gorm.DB
+	commits *groupCommit
 }
 
 func (d *sqliteFile) read(ctx context.Context, fn func(q *session) error) error {
-	if d.readers == nil {
-		return d.write(ctx, oneStatement, fn)
-	}
 	for {
 		err := fn(d.session(d.readers.WithContext(ctx)))
 		if stopped := ended(ctx); stopped != nil {
@@ -156,9 +148,6 @@ func (d *sqliteFile) read(ctx context.Context, fn func(q *session) error) error 
 }
 
 func (d *sqliteFile) write(ctx context.Context, kind writeKind, fn func(q *session) error) error {
-	if d.commits == nil {
-		return d.sqlite.write(ctx, kind, fn)
-	}
 	return d.commits.write(ctx, kind, fn)
 }
 
@@ -174,9 +163,9 @@ func (d *lentSQLite) read(ctx context.Context, fn func(q *session) error) error 
 	return d.whenFree(ctx, fn)
 }
 
-// borrowConnection takes a connection of the application's, has the settings made on it that this package
-// relies on, and gives it back with its own.
-func (d *sqlite) borrowConnection(ctx context.Context, fn func(db *gorm.DB) error) error {
+// borrowConnection takes a connection from the application's pool, applies the settings that this
+// package needs, and restores the old ones before it gives the connection back.
+func (d *sqlite) borrowConnection(ctx context.Context, fn func(q *session) error) error {
 	return d.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
 		db = onConnection(context.WithoutCancel(ctx), db)
 		restore, err := settings(db)
@@ -184,11 +173,11 @@ func (d *sqlite) borrowConnection(ctx context.Context, fn func(db *gorm.DB) erro
 			return err
 		}
 		defer restore()
-		return fn(db)
+		return fn(d.session(db))
 	})
 }
 
-// settings has waits for locks return at once and foreign keys enforced, until restore is called.
+// settings makes waits for locks return at once and turns foreign keys on. restore undoes both.
 func settings(db *gorm.DB) (restore func(), err error) {
 	var timeout, keys int
 	if err := db.Raw("PRAGMA busy_timeout").Scan(&timeout).Error; err != nil {
@@ -224,9 +213,6 @@ const (
 )
 
 func sqliteMeaning(err error) meaning {
-	if err == nil {
-		return meaning{}
-	}
 	code := sqliteCode(err)
 	m := meaning{
 		duplicate: code == sqlitePrimaryKey || code == sqliteUnique,
@@ -234,11 +220,11 @@ func sqliteMeaning(err error) meaning {
 	}
 	switch code & 0xff {
 	case sqliteBusy:
-		m.again, m.ended = true, true
+		m.again, m.txOver = true, true
 	case sqliteLocked:
 		m.again = true
 	case sqliteNoMemory, sqliteInterrupt, sqliteIOError, sqliteFull:
-		m.ended = true // SQLite may have rolled back with the statement (sqlite.org/lang_transaction.html)
+		m.txOver = true // SQLite may have rolled back with the statement (sqlite.org/lang_transaction.html)
 	}
 	return m
 }

@@ -4,16 +4,14 @@ import (
 	"maps"
 
 	"gorm.io/gorm"
-
-	"github.com/oauthstore/oauthstore/domain"
+	"gorm.io/gorm/clause"
 )
 
 // What live means, with the now of the store for its placeholder. Only codes and tokens are
 // consumed.
 const (
-	liveGrant = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)"
-	live      = "consumed_at IS NULL AND " + liveGrant
-	refresh   = "kind = '" + string(domain.RefreshToken) + "'"
+	sqlLiveGrant = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)"
+	sqlLive      = "consumed_at IS NULL AND " + sqlLiveGrant
 )
 
 // statements are what every request runs. testdata has their texts.
@@ -26,12 +24,11 @@ type statements struct {
 	lockedGrant                statement // grant, and locks it where there are row locks
 
 	// fence updates a grant on the condition that it is live and that its client and subject are those
-	// of what is about to be added: that both decides and locks. use is fence for tokens, and sets
-	// last_used_at.
-	fence, use statement
+	// of what is about to be added: that both decides and locks. fenceAndTouch also sets last_used_at.
+	fence, fenceAndTouch statement
 
 	consumeCode, consumeToken, revokeToken statement
-	grantOfCode, grantOfToken              grantLock
+	lockGrantOfCode, lockGrantOfToken      grantLock
 }
 
 // grantLock is how the grant of a code or token is locked, by its digest. Without row locks, both
@@ -43,14 +40,13 @@ type grantLock struct {
 
 // The parameters of the statements.
 const (
-	id        parameter = "id"
-	digest    parameter = "digest"
-	grantID   parameter = "grant_id"
-	clientID  parameter = "client_id"
-	subject   parameter = "subject"
-	now       parameter = "now"
-	sealed    parameter = "replay_sealed"
-	sealedEnd parameter = "replay_expires_at"
+	paramID        parameter = "id"
+	paramDigest    parameter = "digest"
+	paramClientID  parameter = "client_id"
+	paramSubject   parameter = "subject"
+	paramNow       parameter = "now"
+	paramReplay    parameter = "replay_sealed"
+	paramReplayEnd parameter = "replay_expires_at"
 )
 
 func newStatements(d gorm.Dialector, traits traits, t tables) (*statements, error) {
@@ -58,10 +54,21 @@ func newStatements(d gorm.Dialector, traits traits, t tables) (*statements, erro
 	if err != nil {
 		return nil, err
 	}
-	fence := func(set map[string]any) *gorm.DB {
+	byDigest := []parameter{paramDigest, paramNow}
+	fence := func(lastUsedAt any) statement {
+		set := map[string]any{"last_used_at": lastUsedAt}
 		maps.Copy(set, traits.fenceWrites)
-		return c.table(t.grants).Model(&grantRow{}).
-			Where("id = ? AND client_id = ? AND subject = ?", id, clientID, subject).Where(liveGrant, now).Updates(set)
+		return c.statement(c.table(t.grants).Model(&grantRow{}).
+			Where("id = ? AND client_id = ? AND subject = ?", paramID, paramClientID, paramSubject).
+			Where(sqlLiveGrant, paramNow).
+			Updates(set),
+			paramID, paramClientID, paramSubject, paramNow)
+	}
+	get := func(table string, row any, lock ...clause.Expression) statement {
+		columns := c.columns(row)
+		key := parameter(columns[0])
+		return c.statement(c.table(table).Model(row).Select(columns[1:]).Clauses(lock...).
+			Where(columns[0]+" = ?", key).Find(&[]map[string]any{}), key)
 	}
 	s := &statements{
 		insertClient: c.insertion(t.clients, &clientRow{}),
@@ -69,37 +76,38 @@ func newStatements(d gorm.Dialector, traits traits, t tables) (*statements, erro
 		insertCode:   c.insertion(t.codes, &codeRow{}),
 		insertToken:  c.insertion(t.tokens, &tokenRow{}),
 
-		client: c.statement(c.selection(t.clients, &clientRow{}).Where("id = ?", id).Find(&[]clientRow{}), id),
-		grant:  c.statement(c.selection(t.grants, &grantRow{}).Where("id = ?", id).Find(&[]grantRow{}), id),
-		code:   c.statement(c.selection(t.codes, &codeRow{}).Where("digest = ?", digest).Find(&[]codeRow{}), digest),
-		token:  c.statement(c.selection(t.tokens, &tokenRow{}).Where("digest = ?", digest).Find(&[]tokenRow{}), digest),
+		client: get(t.clients, &clientRow{}),
+		grant:  get(t.grants, &grantRow{}),
+		code:   get(t.codes, &codeRow{}),
+		token:  get(t.tokens, &tokenRow{}),
 
-		lockedGrant: c.statement(c.selection(t.grants, &grantRow{}).Clauses(traits.grantLock).
-			Where("id = ?", id).Find(&[]grantRow{}), id),
-
-		fence: c.statement(fence(map[string]any{"last_used_at": gorm.Expr("last_used_at")}), id, clientID, subject, now),
-		use:   c.statement(fence(map[string]any{"last_used_at": now}), id, clientID, subject, now),
+		fence:         fence(gorm.Expr("last_used_at")),
+		fenceAndTouch: fence(paramNow),
 
 		consumeCode: c.statement(c.table(t.codes).Model(&codeRow{}).
 			Clauses(returning(c.columns(&codeRow{})[1:]...)).
-			Where("digest = ?", digest).Where(live, now).
-			Updates(map[string]any{"consumed_at": now}),
-			digest, now),
+			Where("digest = ?", paramDigest).Where(sqlLive, paramNow).
+			Updates(map[string]any{"consumed_at": paramNow}),
+			byDigest...),
 		consumeToken: c.statement(c.table(t.tokens).Model(&tokenRow{}).
-			Clauses(returning("scopes", "resources", "data", "created_at", "expires_at")).
-			Where("digest = ? AND grant_id = ?", digest, grantID).Where(refresh).Where(live, now).
-			Updates(map[string]any{"consumed_at": now, "replay_sealed": sealed, "replay_expires_at": sealedEnd}),
-			digest, grantID, now, sealed, sealedEnd),
+			Where("digest = ?", paramDigest).Where(sqlLive, paramNow).
+			Updates(map[string]any{
+				"consumed_at": paramNow, "replay_sealed": paramReplay, "replay_expires_at": paramReplayEnd,
+			}),
+			paramDigest, paramNow, paramReplay, paramReplayEnd),
 		revokeToken: c.statement(c.table(t.tokens).Model(&tokenRow{}).
-			Where("digest = ? AND revoked_at IS NULL", digest).
-			Updates(map[string]any{"revoked_at": now}),
-			digest, now),
+			Where("digest = ? AND revoked_at IS NULL", paramDigest).
+			Updates(map[string]any{"revoked_at": paramNow}),
+			byDigest...),
 	}
-	if traits.manyRows {
+	s.lockedGrant = s.grant
+	if !traits.oneWriter {
+		s.lockedGrant = get(t.grants, &grantRow{}, traits.lockClause)
+		s.lockGrantOfCode = traits.lockStatements(c, t.grants, t.codes)
+		s.lockGrantOfToken = traits.lockStatements(c, t.grants, t.tokens)
+	}
+	if traits.insertsPairs {
 		s.insertTwoTokens = c.insertion(t.tokens, &[]tokenRow{{}, {}})
-	}
-	if traits.lockGrant != nil {
-		s.grantOfCode, s.grantOfToken = traits.lockGrant(c, t.grants, t.codes), traits.lockGrant(c, t.grants, t.tokens)
 	}
 	return s, c.err()
 }

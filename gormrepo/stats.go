@@ -21,16 +21,19 @@ func (s *Store) Stats(ctx context.Context) (stats repository.Stats, err error) {
 			rows func() *gorm.DB
 			live string
 		}{
-			{&stats.Grants, q.grants, liveGrant},
-			{&stats.AuthorizationCodes, q.codes, live},
-			{&stats.AccessTokens, q.ofKind(domain.AccessToken), live},
-			{&stats.RefreshTokens, q.ofKind(domain.RefreshToken), live},
+			{&stats.Grants, q.grants, sqlLiveGrant},
+			{&stats.AuthorizationCodes, q.codes, sqlLive},
+			{&stats.AccessTokens, q.ofKind(domain.AccessToken), sqlLive},
+			{&stats.RefreshTokens, q.ofKind(domain.RefreshToken), sqlLive},
 		}
 		for _, k := range kinds {
-			counts := k.rows().Select("COUNT(*), COUNT(CASE WHEN "+k.live+" THEN 1 END)", q.now.UnixMicro())
-			if err := counts.Row().Scan(&k.of.Total, &k.of.Live); err != nil {
+			var count countRow // by Scan: Row panics after an error of a callback
+			err := k.rows().Select("COUNT(*) AS total, COUNT(CASE WHEN "+k.live+" THEN 1 END) AS live", q.now.UnixMicro()).
+				Scan(&count).Error
+			if err != nil {
 				return err
 			}
+			*k.of = repository.Count(count)
 		}
 		return nil
 	})
@@ -39,4 +42,11 @@ func (s *Store) Stats(ctx context.Context) (stats repository.Stats, err error) {
 
 func (q *session) ofKind(kind domain.TokenKind) func() *gorm.DB {
 	return func() *gorm.DB { return q.tokens().Where("kind = ?", string(kind)) }
+}
+
+// countRow is a repository.Count. Its columns have these names whatever the NamingStrategy of the
+// handle.
+type countRow struct {
+	Total int64 `gorm:"column:total"`
+	Live  int64 `gorm:"column:live"`
 }

@@ -35,17 +35,18 @@ type Options struct {
 	SkipMigrate bool
 }
 
-// Database is what a driver package hands to Open: the handles, and what is special about them.
+// Database is what a driver package gives to Open.
 type Database struct {
-	// Write runs everything that writes. On SQLite, with Lock, it is one connection, and writes share
-	// commits.
+	// Write runs the writes. On a server it runs the reads too. On SQLite it is one connection.
 	Write *gorm.DB
 
-	// Read runs everything else outside transactions. nil: Write, in turn with the writers.
+	// Read runs the reads of a SQLite file, on connections of its own. nil for a database in memory.
+	// A server ignores it.
 	Read *gorm.DB
 
-	// Lock is taken around each transaction that writes, beside what the database locks itself. nil:
-	// none. It returns early with the error of ctx if that ends.
+	// Lock keeps out the writers of other processes, for a SQLite file. It is taken around each
+	// transaction that writes. If ctx ends first, it returns the error of ctx. Set Read and Lock both
+	// or neither. A server ignores it.
 	Lock func(ctx context.Context) (unlock func(), err error)
 
 	// Close releases the handles. nil: they belong to the application.
@@ -65,27 +66,27 @@ type Store struct {
 
 var _ repository.Store = (*Store)(nil)
 
-// New returns a Store in the database of an application's own handle, of GORM's dialects for
-// SQLite, PostgreSQL and MySQL, whatever its pool and settings but for those below, and brings the
-// schema up to date unless opts say otherwise. The application keeps the handle: Close does not
-// close it. New waits for the database without limit.
+// New returns a Store that uses an application's own handle, with GORM's dialect for SQLite,
+// PostgreSQL or MySQL, and brings the schema up to date unless opts say otherwise. The application
+// keeps the handle: Close does not close it. New has no time limit.
 //
-// On SQLite, each call takes one connection of the pool and gives it back as it was; while it has
-// it, foreign keys are enforced and waits for locks end with ctx. For an in-memory database the
-// pool must be limited to one connection, or each connection has a database of its own.
+// New returns ErrInvalid if db is the handle of a transaction or of a single connection, or if its
+// sessions break the contract:
 //
-// ErrInvalid for the handle of a transaction, or of a single connection, and for one whose sessions
-// this package cannot be right on: those that enforce no foreign keys
-// (session_replication_role=replica, foreign_key_checks=0), and on MySQL those that do not commit
-// by themselves, are not in utf8mb4, read what is not committed, or have sql_select_limit,
-// completion_type, EMPTY_STRING_IS_NULL or the driver's columnsWithAlias set.
+//   - Servers: foreign keys are off (session_replication_role=replica, foreign_key_checks=0).
+//   - MySQL: autocommit is off, the character set is not utf8mb4, the isolation level is READ
+//     UNCOMMITTED, or sql_select_limit, completion_type, EMPTY_STRING_IS_NULL or the driver's
+//     columnsWithAlias is set.
+//   - Galera: the DSN lacks wsrep_sync_wait=7 (a read may then miss what another node has
+//     acknowledged) or interpolateParams=true (an aborted transaction may then go unnoticed).
 //
-// On MySQL, a statement whose caller has given up waits until innodb_lock_wait_timeout is over, 50
-// seconds by default; Open of package mysql sets 3.
+// On SQLite, each call takes one connection of the pool, changes two settings, and restores them
+// when it gives it back: foreign keys are enforced, and waits for locks end with ctx. For a
+// database in memory the pool must be limited to one connection; otherwise each connection has a
+// database of its own.
 //
-// On a Galera cluster, the DSN of the handle must set wsrep_sync_wait=7, or a read on one node may
-// miss what another one has acknowledged, and interpolateParams=true, or an aborted transaction may
-// go unnoticed: ErrInvalid if it does not.
+// On MySQL, a statement whose ctx has ended goes on waiting for its lock until
+// innodb_lock_wait_timeout is over: 50 seconds by default, 3 with Open of package mysql.
 func New(db *gorm.DB, opts *Options) (*Store, error) {
 	if db == nil || db.Config == nil || db.Statement == nil {
 		return nil, fmt.Errorf("gormrepo: new: %w: no *gorm.DB", repository.ErrInvalid)
@@ -139,7 +140,7 @@ func newStore(db Database, opts *Options, lent bool) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	kind, err := kindOf(db.Write.Dialector)
+	dialect, err := dialectOf(db.Write.Dialector)
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +155,8 @@ func newStore(db Database, opts *Options, lent bool) (*Store, error) {
 	if db.Read != nil {
 		db.Read = handle(db.Read)
 	}
-	s := &Store{common: &common{clock: o.Now}, release: db.Close}
-	s.database = kind.open(s.common, db, lent)
+	s := &Store{common: &common{traits: dialect.traits, clock: o.Now}, release: db.Close}
+	s.database = dialect.open(s.common, db, lent)
 	if s.smallNames {
 		o.TablePrefix = strings.ToLower(o.TablePrefix)
 	}
@@ -177,7 +178,8 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	with.TablePrefix = cmp.Or(with.TablePrefix, DefaultTablePrefix)
 	if !prefixForm.MatchString(with.TablePrefix) {
-		return with, fmt.Errorf("%w: TablePrefix is not 1 to 32 ASCII letters, digits and underscores, with no digit first", repository.ErrInvalid)
+		return with, fmt.Errorf("%w: TablePrefix is not 1 to 32 ASCII letters, digits and underscores, with no digit first",
+			repository.ErrInvalid)
 	}
 	return with, nil
 }

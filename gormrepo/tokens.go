@@ -1,9 +1,7 @@
 package gormrepo
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"gorm.io/gorm"
@@ -24,7 +22,7 @@ func (r tokens) Create(ctx context.Context, list ...domain.Token) (err error) {
 	}
 	rows := tokensToRows(list)
 	return r.write(ctx, rarelyFails, func(q *session) error {
-		if err := q.fence(q.sql.use, list[0].GrantID, list[0].ClientID, list[0].Subject); err != nil {
+		if err := q.fence(q.sql.fenceAndTouch, list[0].GrantID, list[0].ClientID, list[0].Subject); err != nil {
 			return err
 		}
 		return q.insertTokens(list, rows)
@@ -51,99 +49,62 @@ func (r tokens) Rotate(
 		return domain.Token{}, err
 	}
 	rows := tokensToRows(next)
-	var consumed tokenRow
-	var before domain.Token
+	var rotated domain.Token
 	err = r.write(ctx, rarelyFails, func(q *session) (err error) {
-		consumed, err = q.rotate(old, replay.Clone(), next, rows)
-		if isSentinel(err) && consumed.Digest == nil {
-			before, err = q.whyNotRotated(old, next, err)
-		}
+		rotated, err = q.rotate(old, replay.Clone(), next, rows)
 		return err
 	})
-	if err == nil {
-		return tokenOf(consumed)
-	}
-	if before.Digest.IsZero() && !errors.Is(err, repository.ErrNotFound) { // the old token comes back as it is
-		_ = r.read(ctx, func(q *session) error {
-			before, _ = q.token(old)
-			return nil
-		})
-	}
-	return before, err
+	return rotated, err
 }
 
-// rotate fences the grant, consumes the old token, and stores next. With an error it returns an
-// empty row, or the old token if that was consumed before it failed.
-func (q *session) rotate(old domain.Digest, replay domain.Replay, next []domain.Token, rows []tokenRow) (tokenRow, error) {
-	var family domain.Token
-	if len(next) > 0 {
-		family = next[0]
-	} else {
-		var err error
-		if family, err = q.rotatable(old, nil); err != nil {
-			return tokenRow{}, err
-		}
-	}
-	use := func() error { return q.fence(q.sql.use, family.GrantID, family.ClientID, family.Subject) }
-	if !q.oneWriter { // the grant is locked first, by everything
-		if err := use(); err != nil {
-			return tokenRow{}, err
-		}
-	}
-	consumed, err := q.consume(old, family, replay)
-	if err != nil {
-		return consumed, err
-	}
-	if q.oneWriter { // nothing has to be locked, and a token that is not live has changed nothing
-		if err := use(); err != nil {
-			return consumed, err
-		}
-	}
-	return consumed, q.insertTokens(next, rows)
-}
-
-// consume consumes a live refresh token of a grant and returns it as it then is. ErrConflict if
-// there is no such token.
-func (q *session) consume(old domain.Digest, family domain.Token, replay domain.Replay) (tokenRow, error) {
-	row := tokenRow{
-		Digest: old[:], Kind: string(domain.RefreshToken),
-		GrantID: family.GrantID, ClientID: family.ClientID, Subject: family.Subject, // whose the grant is, the token is
-		ConsumedAt: micros(q.now), ReplaySealed: replay.Sealed, ReplayExpiresAt: micros(replay.ExpiresAt),
-	}
-	won, err := q.update(
-		[]any{&row.Scopes, &row.Resources, &row.Data, &row.CreatedAt, &row.ExpiresAt}, q.sql.consumeToken,
-		func() error { return q.queryRow(rest(&row), q.sql.token, old[:]) },
-		old[:], family.GrantID, q.now.UnixMicro(), replay.Sealed, row.ReplayExpiresAt,
-	)
-	if err == nil && !won {
-		err = repository.ErrConflict
-	}
-	if err != nil {
-		return tokenRow{}, err
-	}
-	return row, nil
-}
-
-// rotatable returns the old token, and why next cannot replace it.
-func (q *session) rotatable(old domain.Digest, next []domain.Token) (domain.Token, error) {
+func (q *session) rotate(
+	old domain.Digest, replay domain.Replay, next []domain.Token, rows []tokenRow,
+) (domain.Token, error) {
 	before, dead := q.token(old)
 	if before.Digest.IsZero() {
 		return before, dead
 	}
-	return before, cmp.Or(repository.CheckRotation(before, next), dead)
+	if err := repository.CheckRotation(before, next); err != nil {
+		return before, err
+	}
+	if dead != nil {
+		return before, dead
+	}
+	if err := q.fence(q.sql.fenceAndTouch, before.GrantID, before.ClientID, before.Subject); err != nil {
+		return q.unlessDead(old, before, err)
+	}
+	now := q.now.UnixMicro()
+	consumed, err := q.exec(q.sql.consumeToken, old[:], now, replay.Sealed, micros(replay.ExpiresAt))
+	if err != nil {
+		return before, err
+	}
+	if consumed == 0 {
+		return q.unlessDead(old, before, repository.ErrConflict) // which cannot be while the grant is locked
+	}
+	if err := q.insertTokens(next, rows); err != nil {
+		return before, err
+	}
+	before.ConsumedAt, before.Replay = q.now, replay
+	return before, nil
 }
 
-// whyNotRotated returns the old token and why it cannot be rotated, which is err if it lies not
-// with the token: what has ended the grant has ended the token, perhaps while this waited for it.
-func (q *session) whyNotRotated(old domain.Digest, next []domain.Token, err error) (domain.Token, error) {
-	before, why := q.rotatable(old, next)
-	return before, cmp.Or(why, err)
+// unlessDead returns the token, and err unless the token has ended meanwhile: then it returns the
+// token as it is now, and why it has ended. A call that ended the grant, perhaps while this one
+// waited for its lock, ended the token too.
+func (q *session) unlessDead(d domain.Digest, before domain.Token, err error) (domain.Token, error) {
+	if !isSentinel(err) {
+		return before, err
+	}
+	if now, dead := q.token(d); dead != nil {
+		return now, dead
+	}
+	return before, err
 }
 
 func (r tokens) Revoke(ctx context.Context, d domain.Digest) (err error) {
 	defer r.wrap("revoke token", &err)
 	return r.write(ctx, oneStatement, func(q *session) error {
-		if err := q.lockGrant(q.sql.grantOfToken, d); err != nil {
+		if err := q.lockGrant(q.sql.lockGrantOfToken, d); err != nil {
 			return err
 		}
 		for {
@@ -155,7 +116,7 @@ func (r tokens) Revoke(ctx context.Context, d domain.Digest) (err error) {
 			if t.Digest.IsZero() || !t.RevokedAt.IsZero() {
 				return ignore(err, repository.ErrRevoked)
 			}
-			// On a server, it was created between the two statements.
+			// Another transaction created it between the two statements.
 		}
 	})
 }
@@ -205,7 +166,7 @@ func (q *session) eraseReplays(limit int) (int, error) {
 	})
 }
 
-// tokensToRows makes the rows before the transaction begins, which keeps others waiting.
+// tokensToRows makes the rows before the transaction begins: other calls wait for a transaction.
 func tokensToRows(list []domain.Token) []tokenRow {
 	rows := make([]tokenRow, len(list))
 	for i, t := range list {
@@ -218,7 +179,7 @@ func tokensToRows(list []domain.Token) []tokenRow {
 func (q *session) insertTokens(list []domain.Token, rows []tokenRow) error {
 	for i := 0; i < len(rows); {
 		insert, n := q.sql.insertToken, 1
-		if q.manyRows && i+1 < len(rows) {
+		if q.insertsPairs && i+1 < len(rows) {
 			insert, n = q.sql.insertTwoTokens, 2
 		}
 		var all []any
@@ -235,13 +196,13 @@ func (q *session) insertTokens(list []domain.Token, rows []tokenRow) error {
 }
 
 func (q *session) tokensBy(f repository.TokenFilter) *gorm.DB {
-	by := whereEqual(whereEqual(whereEqual(q.tokens(), "grant_id", f.GrantID), "client_id", f.ClientID), "subject", f.Subject)
+	by := whereEqual(q.tokens(), "grant_id", f.GrantID, "client_id", f.ClientID, "subject", f.Subject, "kind", string(f.Kind))
 	if f.GrantID == "" && (f.ClientID != "" || f.Subject != "") {
 		// The indexes of clients and subjects are on the grants; without them, all tokens would be read.
-		owned := whereEqual(whereEqual(q.grants(), "client_id", f.ClientID), "subject", f.Subject)
+		owned := whereEqual(q.grants(), "client_id", f.ClientID, "subject", f.Subject)
 		by = by.Where("grant_id IN (?)", owned.Select("id"))
 	}
-	return whereState(whereEqual(by, "kind", string(f.Kind)), f.State, live, q.now)
+	return whereState(by, f.State, sqlLive, q.now)
 }
 
 func (q *session) token(d domain.Digest) (domain.Token, error) {

@@ -38,7 +38,10 @@ func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) er
 type tx struct {
 	session *session
 	done    bool
-	lost    error // for which the database has ended the transaction, or may have: what ran after it would be on its own
+
+	// lost is the error with which the database ended the transaction, or may have ended it. Nothing
+	// may run after it: it would be outside of the transaction.
+	lost error
 }
 
 // Clients returns the repository of clients.
@@ -55,8 +58,9 @@ func (t *tx) Tokens() repository.Tokens { return tokens{t} }
 
 func (t *tx) wrap(op string, err *error) { t.session.wrap(op, err) }
 
-// verdict returns the error of the transaction whose function has returned err: where the
-// transaction is lost, that counts, unless fn has another reason of its own.
+// verdict returns the error with which the transaction ends; fn returned err. If the transaction is
+// lost, lost replaces err in three cases: err is nil; err is ErrClosed; or lost says that the same
+// may succeed and err does not. In every other case err goes to the caller as it is.
 func (t *tx) verdict(err error) error {
 	again := func(err error) bool { return t.session.meaning(err).again }
 	switch {
@@ -80,7 +84,7 @@ func (t *tx) usable(ctx context.Context) error {
 // check ends the transaction for fn if the database has ended it with err, or the connection is
 // lost.
 func (t *tx) check(err error) {
-	if m := t.session.meaning(err); m.ended || m.silent {
+	if m := t.session.meaning(err); m.txOver || m.noAnswer {
 		t.lose(err)
 	}
 }
@@ -99,10 +103,11 @@ func (t *tx) read(ctx context.Context, fn func(q *session) error) error {
 	return err
 }
 
-// write runs fn inside a savepoint, so that a verb that fails has changed nothing, or without one
-// where a verb that fails does not leave anything behind.
+// write runs fn in a savepoint, and goes back to it if fn fails. It needs no savepoint if an fn of
+// this kind leaves no change when it fails, unless a failed statement makes the transaction
+// unusable.
 func (t *tx) write(ctx context.Context, kind writeKind, fn func(q *session) error) error {
-	if kind <= oneChange && !t.session.abortsOnError {
+	if !kind.leavesChanges() && !t.session.abortsOnError {
 		return t.read(ctx, fn)
 	}
 	if err := t.usable(ctx); err != nil {
@@ -115,7 +120,7 @@ func (t *tx) write(ctx context.Context, kind writeKind, fn func(q *session) erro
 	}
 	err := fn(t.session)
 	if t.check(err); t.done {
-		return err // and the savepoint is gone
+		return err // the transaction is over, and its savepoint with it
 	}
 	if err != nil {
 		if undo := t.session.run("ROLLBACK TO SAVEPOINT " + savepoint); undo != nil {

@@ -3,14 +3,17 @@ package integration_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"gorm.io/gorm"
 
 	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/gormrepo"
 	"github.com/oauthstore/oauthstore/gormrepo/postgres"
+	"github.com/oauthstore/oauthstore/gormrepo/sqlite"
 	"github.com/oauthstore/oauthstore/repository"
 )
 
@@ -305,6 +308,103 @@ func TestASchemaFromTheFutureIsRefusedOnServersToo(t *testing.T) {
 			if err := db.Table("oauth_migrations").Count(&applied).Error; err != nil || applied != 2 {
 				t.Errorf("%d steps, %v", applied, err)
 			}
+		})
+	}
+}
+
+// wrapped is a dialect around another one, of which GORM knows no more than the interface.
+type wrapped struct{ gorm.Dialector }
+
+func TestADialectThatWrapsAnotherServesAsWell(t *testing.T) {
+	for _, d := range sqliteDrivers {
+		t.Run(d.name, func(t *testing.T) {
+			plain := d.plain
+			d.plain = func(dsn string) gorm.Dialector { return wrapped{plain(dsn)} }
+			store, err := gormrepo.New(plainGORM(t, d, dbPath(t), &gorm.Config{}), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code := domain.AuthorizationCode{Digest: domain.DigestOf("code"), GrantID: "none", ClientID: "c", ExpiresAt: time.Now().Add(time.Hour)}
+			if err := store.AuthorizationCodes().Create(t.Context(), code); !errors.Is(err, repository.ErrNotFound) {
+				t.Errorf("without a grant: %v", err)
+			}
+		})
+	}
+}
+
+// TestARowThatCannotBeReadIsNotConsumed has lists in the database that are no JSON.
+func TestARowThatCannotBeReadIsNotConsumed(t *testing.T) {
+	for _, d := range sqliteDrivers {
+		t.Run(d.name, func(t *testing.T) {
+			ctx, db := t.Context(), plainGORM(t, d, dbPath(t), &gorm.Config{})
+			store, err := gormrepo.New(db, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			token := domain.Token{Digest: domain.DigestOf("old"), Kind: domain.RefreshToken, GrantID: "g", ClientID: "c"}
+			next := domain.Token{Digest: domain.DigestOf("next"), Kind: domain.RefreshToken, GrantID: "g", ClientID: "c"}
+			if err := errors.Join(
+				store.Clients().Create(ctx, domain.Client{ID: "c", Kind: domain.Dynamic}),
+				store.Grants().Create(ctx, domain.Grant{ID: "g", ClientID: "c"}),
+				store.Tokens().Create(ctx, token),
+				db.Exec("UPDATE oauth_tokens SET scopes = '{'").Error,
+			); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.Tokens().Rotate(ctx, token.Digest, domain.Replay{}, next); err == nil {
+				t.Error("the token was rotated")
+			}
+			if _, err := store.Tokens().Get(ctx, next.Digest); !errors.Is(err, repository.ErrNotFound) {
+				t.Errorf("its successor: %v", err)
+			}
+			if err := db.Exec("UPDATE oauth_tokens SET scopes = NULL").Error; err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.Tokens().Get(ctx, token.Digest); err != nil {
+				t.Errorf("the token, once it can be read: %v", err)
+			}
+		})
+	}
+}
+
+// TestStatsWhoseContextEndsReturnAnError ends ctx after the first of its statements, also where GORM prepares them.
+func TestStatsWhoseContextEndsReturnAnError(t *testing.T) {
+	check := func(t *testing.T, open func(log *slog.Logger) (repository.Store, error)) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		log := &afterStatement{text: "SELECT count(*)"}
+		store, err := open(slog.New(log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.then = cancel
+		if _, err := store.Stats(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if log.then != nil {
+			t.Error("ctx has not ended")
+		}
+		if _, err := store.Stats(t.Context()); err != nil {
+			t.Errorf("after it: %v", err)
+		}
+	}
+	for _, d := range sqliteDrivers {
+		t.Run(d.name, func(t *testing.T) {
+			check(t, func(log *slog.Logger) (repository.Store, error) {
+				store, err := d.open(t.Context(), dbPath(t), &sqlite.Options{Logger: log})
+				if err == nil {
+					t.Cleanup(func() { _ = store.Close() })
+				}
+				return store, err
+			})
+		})
+	}
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			check(t, func(log *slog.Logger) (repository.Store, error) {
+				return gormrepo.New(s.handleWith(t, s.database(t), gorm.Config{PrepareStmt: true}), &gormrepo.Options{Logger: log})
+			})
 		})
 	}
 }

@@ -308,3 +308,47 @@ func TestATransactionSeesWhatOthersHaveCommitted(t *testing.T) {
 		})
 	}
 }
+
+// TestARotationThatWaitsForItsGrant has another transaction hold the grant: a token that is consumed already needs no lock,
+// and one that is live comes back as it is when ctx ends the wait.
+func TestARotationThatWaitsForItsGrant(t *testing.T) {
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			ctx, address := t.Context(), s.database(t)
+			opened(t, s.backend(), address, func(store repository.Store) {
+				refresh := func(name string) domain.Token {
+					return domain.Token{Digest: domain.DigestOf(name), Kind: domain.RefreshToken, GrantID: "g", ClientID: "c"}
+				}
+				err := errors.Join(
+					store.Clients().Create(ctx, domain.Client{ID: "c", Kind: domain.Dynamic}),
+					store.Grants().Create(ctx, domain.Grant{ID: "g", ClientID: "c"}),
+					store.Tokens().Create(ctx, refresh("consumed"), refresh("live")),
+				)
+				if err == nil {
+					_, err = store.Tokens().Rotate(ctx, domain.DigestOf("consumed"), domain.Replay{})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				holder := s.handle(t, address).Begin()
+				defer holder.Rollback()
+				var held string
+				if err := holder.Raw("SELECT id FROM oauth_grants FOR UPDATE").Scan(&held).Error; err != nil {
+					t.Fatal(err)
+				}
+				within, cancel := context.WithTimeout(ctx, time.Second)
+				defer cancel()
+				for _, tt := range []struct {
+					name string
+					want error
+				}{{"consumed", repository.ErrConsumed}, {"live", context.DeadlineExceeded}} {
+					name, want := tt.name, tt.want
+					old, err := store.Tokens().Rotate(within, domain.DigestOf(name), domain.Replay{}, refresh("next "+name))
+					if !errors.Is(err, want) || old.Digest != domain.DigestOf(name) || old.ConsumedAt.IsZero() != (name == "live") {
+						t.Errorf("%s: %v, with a token: %v, consumed at %v", name, err, !old.Digest.IsZero(), old.ConsumedAt)
+					}
+				}
+			})
+		})
+	}
+}

@@ -47,7 +47,7 @@ func TestWhatIsSpecialAboutADatabaseStandsInItsOwnFile(t *testing.T) {
 	}
 }
 
-var allowedInDatabaseGo = map[string]bool{"sqliteKind": true, "postgresKind": true, "mysqlKind": true, "d.Name()": true}
+var allowedInDatabaseGo = map[string]bool{"sqliteDialect": true, "postgresDialect": true, "mysqlDialect": true, "d.Name()": true}
 
 // TestTheCheckOfHousesFindsEachWayToAsk gives it one of each.
 func TestTheCheckOfHousesFindsEachWayToAsk(t *testing.T) {

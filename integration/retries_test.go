@@ -63,7 +63,8 @@ var faulty = map[string][]string{
 	},
 }
 
-// TestWhatAServerHasUndoneRunsAgainAndWhatItRefusesDoesNot lets the server answer with each error once.
+// TestWhatAServerHasUndoneRunsAgainAndWhatItRefusesDoesNot lets the server answer with each error once, to a call and to a
+// verb inside InTx whose function returns the error.
 func TestWhatAServerHasUndoneRunsAgainAndWhatItRefusesDoesNot(t *testing.T) {
 	again := map[string][]string{
 		"PostgreSQL": {"40001", "40P01", "55P03", "08000", "08006", "57P01", "57P03", "53300"},
@@ -74,15 +75,27 @@ func TestWhatAServerHasUndoneRunsAgainAndWhatItRefusesDoesNot(t *testing.T) {
 	refused := map[string][]string{"PostgreSQL": {"P0001", "22000", "XX000"}, "MySQL": {"1644", "1105", "3024"}}
 	for _, s := range servers {
 		for _, code := range again[s.name] {
-			t.Run(s.name+" "+code+" again", func(t *testing.T) { s.failsOnce(t, code, true) })
+			t.Run(s.name+" "+code+" again", func(t *testing.T) { s.failsOnce(t, code, true, alone) })
+			t.Run(s.name+" "+code+" again, InTx", func(t *testing.T) { s.failsOnce(t, code, true, inTx) })
 		}
 		for _, code := range refused[s.name] {
-			t.Run(s.name+" "+code+" refused", func(t *testing.T) { s.failsOnce(t, code, false) })
+			t.Run(s.name+" "+code+" refused", func(t *testing.T) { s.failsOnce(t, code, false, alone) })
+			t.Run(s.name+" "+code+" refused, InTx", func(t *testing.T) { s.failsOnce(t, code, false, inTx) })
 		}
 	}
 }
 
-func (s server) failsOnce(t *testing.T, code string, again bool) {
+func alone(ctx context.Context, store repository.Store, c domain.Client) error {
+	return store.Clients().Create(ctx, c)
+}
+
+func inTx(ctx context.Context, store repository.Store, c domain.Client) error {
+	return store.InTx(ctx, func(tx repository.Repositories) error { return tx.Clients().Create(ctx, c) })
+}
+
+func (s server) failsOnce(
+	t *testing.T, code string, again bool, create func(ctx context.Context, store repository.Store, c domain.Client) error,
+) {
 	t.Helper()
 	address := s.database(t)
 	opened(t, s.backend(), address, func(store repository.Store) {
@@ -96,7 +109,7 @@ func (s server) failsOnce(t *testing.T, code string, again bool) {
 			}
 		}
 		const canary = "canary"
-		err := store.Clients().Create(t.Context(), domain.Client{ID: canary, Kind: domain.Dynamic})
+		err := create(t.Context(), store, domain.Client{ID: canary, Kind: domain.Dynamic})
 		if again != (err == nil) {
 			t.Errorf("got %v", err)
 		}

@@ -31,26 +31,26 @@ SELECT `client_id`,`subject`,`scopes`,`resources`,`data`,`created_at`,`last_used
 -- fence [id client_id subject now]
 UPDATE `oauth_grants` SET `fences`=fences + 1,`last_used_at`=last_used_at WHERE (id = ? AND client_id = ? AND subject = ?) AND (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?));
 
--- use [id client_id subject now]
+-- fenceAndTouch [id client_id subject now]
 UPDATE `oauth_grants` SET `fences`=fences + 1,`last_used_at`=? WHERE (id = ? AND client_id = ? AND subject = ?) AND (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?));
 
 -- consumeCode [digest now]
 UPDATE `oauth_authorization_codes` SET `consumed_at`=? WHERE digest = ? AND (consumed_at IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?));
 
--- consumeToken [digest grant_id now replay_sealed replay_expires_at]
-UPDATE `oauth_tokens` SET `consumed_at`=?,`replay_expires_at`=?,`replay_sealed`=? WHERE (digest = ? AND grant_id = ?) AND kind = 'refresh_token' AND (consumed_at IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?));
+-- consumeToken [digest now replay_sealed replay_expires_at]
+UPDATE `oauth_tokens` SET `consumed_at`=?,`replay_expires_at`=?,`replay_sealed`=? WHERE digest = ? AND (consumed_at IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?));
 
 -- revokeToken [digest now]
 UPDATE `oauth_tokens` SET `revoked_at`=? WHERE digest = ? AND revoked_at IS NULL;
 
--- grantOfCode.find [digest]
+-- lockGrantOfCode.find [digest]
 SELECT `grant_id` FROM `oauth_authorization_codes` WHERE digest = ?;
 
--- grantOfCode.lock [id]
+-- lockGrantOfCode.lock [id]
 SELECT `id` FROM `oauth_grants` WHERE id = ? FOR UPDATE;
 
--- grantOfToken.find [digest]
+-- lockGrantOfToken.find [digest]
 SELECT `grant_id` FROM `oauth_tokens` WHERE digest = ?;
 
--- grantOfToken.lock [id]
+-- lockGrantOfToken.lock [id]
 SELECT `id` FROM `oauth_grants` WHERE id = ? FOR UPDATE;

@@ -31,20 +31,20 @@ SELECT "client_id","subject","scopes","resources","data","created_at","last_used
 -- fence [id client_id subject now]
 UPDATE "oauth_grants" SET "last_used_at"=last_used_at WHERE (id = $1 AND client_id = $2 AND subject = $3) AND (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $4));
 
--- use [id client_id subject now]
+-- fenceAndTouch [id client_id subject now]
 UPDATE "oauth_grants" SET "last_used_at"=$1 WHERE (id = $2 AND client_id = $3 AND subject = $4) AND (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $5));
 
 -- consumeCode [digest now]
 UPDATE "oauth_authorization_codes" SET "consumed_at"=$1 WHERE digest = $2 AND (consumed_at IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)) RETURNING "grant_id","client_id","subject","redirect_uri","scopes","resources","code_challenge","code_challenge_method","nonce","data","created_at","expires_at","consumed_at","revoked_at";
 
--- consumeToken [digest grant_id now replay_sealed replay_expires_at]
-UPDATE "oauth_tokens" SET "consumed_at"=$1,"replay_expires_at"=$2,"replay_sealed"=$3 WHERE (digest = $4 AND grant_id = $5) AND kind = 'refresh_token' AND (consumed_at IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $6)) RETURNING "scopes","resources","data","created_at","expires_at";
+-- consumeToken [digest now replay_sealed replay_expires_at]
+UPDATE "oauth_tokens" SET "consumed_at"=$1,"replay_expires_at"=$2,"replay_sealed"=$3 WHERE digest = $4 AND (consumed_at IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $5));
 
 -- revokeToken [digest now]
 UPDATE "oauth_tokens" SET "revoked_at"=$1 WHERE digest = $2 AND revoked_at IS NULL;
 
--- grantOfCode.lock [digest]
+-- lockGrantOfCode.lock [digest]
 SELECT "id" FROM "oauth_grants" WHERE id = (SELECT grant_id FROM "oauth_authorization_codes" WHERE digest = $1) FOR NO KEY UPDATE;
 
--- grantOfToken.lock [digest]
+-- lockGrantOfToken.lock [digest]
 SELECT "id" FROM "oauth_grants" WHERE id = (SELECT grant_id FROM "oauth_tokens" WHERE digest = $1) FOR NO KEY UPDATE;

@@ -23,19 +23,19 @@ SELECT `grant_id`,`client_id`,`subject`,`redirect_uri`,`scopes`,`resources`,`cod
 SELECT `kind`,`grant_id`,`client_id`,`subject`,`scopes`,`resources`,`data`,`created_at`,`expires_at`,`consumed_at`,`replay_sealed`,`replay_expires_at`,`revoked_at` FROM `oauth_tokens` WHERE digest = ?;
 
 -- lockedGrant [id]
-SELECT `client_id`,`subject`,`scopes`,`resources`,`data`,`created_at`,`last_used_at`,`expires_at`,`revoked_at`,`revoked_reason` FROM `oauth_grants` WHERE id = ? ;
+SELECT `client_id`,`subject`,`scopes`,`resources`,`data`,`created_at`,`last_used_at`,`expires_at`,`revoked_at`,`revoked_reason` FROM `oauth_grants` WHERE id = ?;
 
 -- fence [id client_id subject now]
 UPDATE `oauth_grants` SET `last_used_at`=last_used_at WHERE (id = ? AND client_id = ? AND subject = ?) AND (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?));
 
--- use [id client_id subject now]
+-- fenceAndTouch [id client_id subject now]
 UPDATE `oauth_grants` SET `last_used_at`=? WHERE (id = ? AND client_id = ? AND subject = ?) AND (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?));
 
 -- consumeCode [digest now]
 UPDATE `oauth_authorization_codes` SET `consumed_at`=? WHERE digest = ? AND (consumed_at IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)) RETURNING `grant_id`,`client_id`,`subject`,`redirect_uri`,`scopes`,`resources`,`code_challenge`,`code_challenge_method`,`nonce`,`data`,`created_at`,`expires_at`,`consumed_at`,`revoked_at`;
 
--- consumeToken [digest grant_id now replay_sealed replay_expires_at]
-UPDATE `oauth_tokens` SET `consumed_at`=?,`replay_expires_at`=?,`replay_sealed`=? WHERE (digest = ? AND grant_id = ?) AND kind = 'refresh_token' AND (consumed_at IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)) RETURNING `scopes`,`resources`,`data`,`created_at`,`expires_at`;
+-- consumeToken [digest now replay_sealed replay_expires_at]
+UPDATE `oauth_tokens` SET `consumed_at`=?,`replay_expires_at`=?,`replay_sealed`=? WHERE digest = ? AND (consumed_at IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?));
 
 -- revokeToken [digest now]
 UPDATE `oauth_tokens` SET `revoked_at`=? WHERE digest = ? AND revoked_at IS NULL;
