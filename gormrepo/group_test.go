@@ -324,12 +324,10 @@ func TestACallThatFailsPanicsOrEndsItsGoroutineHurtsNoOtherInTheBatch(t *testing
 }
 
 func TestAClockThatPanicsInABatchHurtsItsOwnCallAlone(t *testing.T) {
-	var left atomic.Int64 // readings until it panics; negative: it never does
-	left.Store(-1)
-	always, led := false, false
+	var armed, always atomic.Bool
 	store, _, g, _ := groupStoreWithClock(t, func() time.Time {
-		if n := left.Add(-1); n == 0 || always && n < 0 {
-			led = led || strings.Contains(string(debug.Stack()), "runLed")
+		led := strings.Contains(string(debug.Stack()), "runLed")
+		if led && armed.CompareAndSwap(true, false) || always.Load() {
 			panic("no time")
 		}
 		return time.Now()
@@ -352,22 +350,17 @@ func TestAClockThatPanicsInABatchHurtsItsOwnCallAlone(t *testing.T) {
 		}
 		return all
 	}
-	left.Store(calls / 2)
+	armed.Store(true)
 	g.together(create(1)...)
 	stats, err := store.Stats(t.Context())
-	if err != nil || stats.Clients != calls || panics.Load() > 0 || !led {
-		t.Errorf("%d clients, %d panics, by the leader for another call: %v, %v", stats.Clients, panics.Load(), led, err)
+	if err != nil || stats.Clients != calls || panics.Load() > 0 || armed.Load() {
+		t.Errorf("%d clients, %d panics, none by the leader: %v, %v", stats.Clients, panics.Load(), armed.Load(), err)
 	}
-	panics.Store(0)
-	always = true
-	left.Store(calls / 2)
-	g.together(create(2)...)
-	if n := panics.Load(); n < calls/2 {
-		t.Errorf("%d calls panicked", n)
-	}
-	left.Store(1 << 40)
+	always.Store(true)
+	g.together(create(2)[1:]...)
+	always.Store(false)
 	after, err := store.Stats(t.Context())
-	if err != nil || after.Clients != stats.Clients+calls-panics.Load() {
+	if err != nil || panics.Load() != calls-1 || after.Clients != stats.Clients {
 		t.Errorf("%d clients were %d before, %d panics, %v", after.Clients, stats.Clients, panics.Load(), err)
 	}
 }
