@@ -20,7 +20,7 @@ func (c *common) wrap(op string, err *error) {
 // may contain values. If the connection or transaction was closed, it adds ErrClosed.
 func (c *common) withoutValues(err error) error {
 	switch {
-	case errors.Is(err, repository.ErrUnknownOutcome),
+	case errors.Is(err, repository.ErrUnknownOutcome), errors.Is(err, repository.ErrBusy),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone):
@@ -55,7 +55,7 @@ func (e *refusal) Unwrap() error { return e.error }
 func isSentinel(err error) bool {
 	for _, s := range []error{
 		repository.ErrNotFound, repository.ErrAlreadyExists, repository.ErrConflict, repository.ErrConsumed,
-		repository.ErrExpired, repository.ErrRevoked, repository.ErrInvalid, repository.ErrClosed,
+		repository.ErrExpired, repository.ErrRevoked, repository.ErrInvalid, repository.ErrClosed, repository.ErrBusy,
 	} {
 		if errors.Is(err, s) {
 			return true
@@ -77,7 +77,11 @@ func ended(ctx context.Context) error {
 	if ctx.Err() == nil {
 		return nil
 	}
-	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+	cause := context.Cause(ctx)
+	if cause == errPatience { //nolint:errorlint // the caller's own context has not ended
+		return errPatience
+	}
+	if !errors.Is(cause, ctx.Err()) {
 		return fmt.Errorf("%w: %w", ctx.Err(), cause)
 	}
 	return ctx.Err()

@@ -8,8 +8,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// Statements returns what every request runs on a database of that dialect, each statement by its name and with the
-// parameters that it is called with.
+// Statements returns what every request runs on a database of that dialect, each statement by its
+// name and with the parameters that it is called with.
 func Statements(d gorm.Dialector) (string, error) {
 	ours, err := dialectOf(d)
 	if err != nil {

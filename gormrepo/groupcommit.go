@@ -1,6 +1,7 @@
 package gormrepo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -37,6 +38,7 @@ const largestBatch = 128
 // pendingWrite is a call.
 type pendingWrite struct {
 	ctx   context.Context // of the call, for whoever runs it
+	waits context.Context // its patience
 	fn    func(q *session) error
 	kind  writeKind
 	alone bool           // it shares its transaction with nobody
@@ -48,7 +50,9 @@ type pendingWrite struct {
 // write runs fn in a transaction that other calls may share. If that is given up, write runs fn
 // again in a transaction of its own.
 func (g *groupCommit) write(ctx context.Context, kind writeKind, fn func(q *session) error) error {
-	c := pendingWrite{ctx: ctx, fn: fn, kind: kind, turn: make(chan *sharedTx, 1)}
+	waits, stop := patience(ctx)
+	defer stop()
+	c := pendingWrite{ctx: ctx, waits: waits, fn: fn, kind: kind, turn: make(chan *sharedTx, 1)}
 	result, err := g.attempt(&c)
 	if result == mayRunAgain {
 		c.alone, c.led = true, false
@@ -79,8 +83,8 @@ func (g *groupCommit) attempt(c *pendingWrite) (outcome, error) {
 	return committed, nil
 }
 
-// waitTurn returns the transaction to join, or nil when c leads. If ctx ends first, c takes no
-// part.
+// waitTurn returns the transaction to join, or nil when c leads. If its patience ends first, c
+// takes no part.
 func (g *groupCommit) waitTurn(c *pendingWrite) (*sharedTx, error) {
 	g.mu.Lock()
 	if !g.leading {
@@ -93,7 +97,7 @@ func (g *groupCommit) waitTurn(c *pendingWrite) (*sharedTx, error) {
 	select {
 	case shared := <-c.turn:
 		return shared, nil
-	case <-c.ctx.Done():
+	case <-c.waits.Done():
 	}
 	g.mu.Lock()
 	i := slices.Index(g.waiting, c)
@@ -102,7 +106,7 @@ func (g *groupCommit) waitTurn(c *pendingWrite) (*sharedTx, error) {
 	}
 	g.mu.Unlock()
 	if i >= 0 {
-		return nil, ended(c.ctx)
+		return nil, ended(c.waits)
 	}
 	return <-c.turn, nil // it had come; who runs looks at ctx again
 }
@@ -148,12 +152,12 @@ type sharedTx struct {
 // call has joined yet, and the whole transaction is rolled back.
 func (g *groupCommit) lead(c *pendingWrite) (outcome, error) {
 	defer g.handOver()
-	unlock, err := g.lock(c.ctx)
+	unlock, err := g.lock(c.waits)
 	if err != nil {
-		return rolledBack, err
+		return rolledBack, cmp.Or(ended(c.waits), err)
 	}
 	defer unlock()
-	q, err := g.begin(c.ctx)
+	q, err := g.begin(c.waits)
 	if err != nil {
 		return rolledBack, err
 	}

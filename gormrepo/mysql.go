@@ -87,7 +87,9 @@ func (d *mysql) checkCluster(ctx context.Context) error {
 	const causal = 7 // reads, updates and deletions, insertions
 	var node, waits bool
 	var before, after int
-	_, err := retry(ctx, func() (outcome, error) {
+	within, stop := patience(ctx)
+	defer stop()
+	_, err := d.retry(within, func() (outcome, error) {
 		return d.failed(d.readOnce(ctx, false, func(q *session) error {
 			if err := q.queryText([]any{&node}, "SELECT @@wsrep_on"); err != nil || !node {
 				return err
@@ -178,7 +180,9 @@ func namesColumnsWithAlias(q *session) (bool, error) {
 // migrate calls step outside of a transaction, which a CREATE TABLE would commit, under a lock of
 // the session. A step that was interrupted is run again.
 func (d *mysql) migrate(ctx context.Context, step func(q *session) error) error {
-	_, err := retry(ctx, func() (outcome, error) {
+	within, stop := patience(ctx)
+	defer stop()
+	_, err := d.retry(within, func() (outcome, error) {
 		result := rolledBack
 		err := d.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
 			err := d.migrateLocked(ctx, db, step)

@@ -2,8 +2,11 @@ package gormrepo
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/oauthstore/oauthstore/repository"
 )
 
 // outcome is how an attempt at a transaction, or at a read, has ended.
@@ -26,29 +29,45 @@ func (c *common) failed(err error) (outcome, error) {
 
 // The bounds of waiting until another attempt may succeed.
 const (
-	busyTimeout  = 10 * time.Second
-	shortestWait = 200 * time.Microsecond
-	longestWait  = 20 * time.Millisecond
+	longestPatience = 10 * time.Second
+	shortestWait    = 200 * time.Microsecond
+	longestWait     = 20 * time.Millisecond
 )
 
-// retry makes attempts until one ends otherwise than with mayRunAgain, ctx ends, or busyTimeout is
-// over.
-func retry(ctx context.Context, attempt func() (outcome, error)) (outcome, error) {
-	deadline := time.Now().Add(busyTimeout)
+// errPatience ends the waits of a call that has no deadline.
+var errPatience = fmt.Errorf("%w: another call, process or program has not let go for %v", repository.ErrBusy, longestPatience)
+
+// patience returns the context of the waits of a call: ctx if that has a deadline, else one that
+// also ends longestPatience from now. It is made once, when the call arrives: however many calls
+// wait before it, its waits end then. A statement runs with ctx, and may take longer.
+func patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, bounded := ctx.Deadline(); bounded {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, longestPatience, errPatience)
+}
+
+// retry makes attempts until one ends otherwise than with mayRunAgain, or waits ends, which is the
+// patience of the call.
+func (c *common) retry(waits context.Context, attempt func() (outcome, error)) (outcome, error) {
 	for wait := shortestWait; ; wait = min(2*wait, longestWait) {
-		if err := ended(ctx); err != nil {
+		if err := ended(waits); err != nil {
 			return rolledBack, err
 		}
 		result, err := attempt()
-		if result != mayRunAgain || time.Now().After(deadline) {
+		if result != mayRunAgain {
 			return result, err
 		}
 		timer := time.NewTimer(wait/2 + rand.N(wait)) //nolint:gosec // jitter is no secret
 		select {
 		case <-timer.C:
-		case <-ctx.Done():
+		case <-waits.Done():
 			timer.Stop()
-			return rolledBack, ended(ctx)
+			stopped := ended(waits)
+			if stopped == errPatience { //nolint:errorlint // it is never wrapped
+				stopped = fmt.Errorf("%w: %w", errPatience, c.withoutValues(err))
+			}
+			return rolledBack, stopped
 		}
 	}
 }

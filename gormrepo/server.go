@@ -37,7 +37,9 @@ const grace = 5 * time.Second
 // runs fn again after a deadlock, after a serialization failure, and if the connection was lost
 // before COMMIT was sent. ctx ends every wait, also for locks.
 func (d *server) write(ctx context.Context, _ writeKind, fn func(q *session) error) error {
-	result, err := retry(ctx, func() (outcome, error) { return d.attempt(ctx, fn) })
+	waits, stop := patience(ctx)
+	defer stop()
+	result, err := d.retry(waits, func() (outcome, error) { return d.attempt(ctx, fn) })
 	if result == unknown {
 		return fmt.Errorf("%w: %w", repository.ErrUnknownOutcome, d.withoutValues(err))
 	}
@@ -114,8 +116,10 @@ func (d *server) transaction(ctx context.Context, db *gorm.DB, fn func(q *sessio
 // an error of unknown origin for a lost connection up to ten times: some drivers report it so.
 func (d *server) read(ctx context.Context, fn func(q *session) error) error {
 	const times = 10
+	waits, stop := patience(ctx)
+	defer stop()
 	n := 0
-	_, err := retry(ctx, func() (outcome, error) {
+	_, err := d.retry(waits, func() (outcome, error) {
 		err := d.readOnce(ctx, n == 0, fn)
 		n++
 		if stopped := ended(ctx); stopped != nil {

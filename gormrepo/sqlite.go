@@ -68,20 +68,22 @@ func (d *sqlite) migrate(ctx context.Context, step func(q *session) error) error
 
 // inTurn calls fn as the only one of this Store that uses the connection.
 func (d *sqlite) inTurn(ctx context.Context, fn func(q *session) error) error {
+	waits, stop := patience(ctx)
+	defer stop()
 	select {
 	case d.turn <- struct{}{}:
 		defer func() { <-d.turn }()
-	case <-ctx.Done():
-		return ended(ctx)
+	case <-waits.Done():
+		return ended(waits)
 	}
-	return d.whenFree(ctx, fn)
+	return d.whenFree(ctx, waits, fn)
 }
 
-// whenFree calls fn, and calls it again while the lock of another connection prevents it. ctx ends
-// these waits, but not a statement that has begun: after an interrupt, drivers were seen to return
-// an error for a statement that was done, and nil for one that was not.
-func (d *sqlite) whenFree(ctx context.Context, fn func(q *session) error) error {
-	_, err := retry(ctx, func() (outcome, error) {
+// whenFree calls fn, and calls it again while the lock of another connection prevents it. waits
+// ends these waits, but not a statement that has begun: after an interrupt, drivers were seen to
+// return an error for a statement that was done, and nil for one that was not.
+func (d *sqlite) whenFree(ctx, waits context.Context, fn func(q *session) error) error {
+	_, err := d.retry(waits, func() (outcome, error) {
 		return d.failed(d.connect(ctx, fn))
 	})
 	return err
@@ -120,9 +122,9 @@ func (d *sqlite) transaction(ctx context.Context, q *session, fn func(q *session
 }
 
 // begin begins a transaction when no other connection has one that writes.
-func (d *sqlite) begin(ctx context.Context) (*session, error) {
-	_, err := retry(ctx, func() (outcome, error) { return d.failed(d.writeSession(ctx).run("BEGIN IMMEDIATE")) })
-	return d.writeSession(ctx), err // which reads the clock after the wait
+func (d *sqlite) begin(waits context.Context) (*session, error) {
+	_, err := d.retry(waits, func() (outcome, error) { return d.failed(d.writeSession(waits).run("BEGIN IMMEDIATE")) })
+	return d.writeSession(waits), err // which reads the clock after the wait
 }
 
 // sqliteFile is SQLite in a file of our own: readers have connections of their own, and writes
@@ -160,7 +162,9 @@ func (d *sqliteFile) migrate(ctx context.Context, step func(q *session) error) e
 type lentSQLite struct{ *sqlite }
 
 func (d *lentSQLite) read(ctx context.Context, fn func(q *session) error) error {
-	return d.whenFree(ctx, fn)
+	waits, stop := patience(ctx)
+	defer stop()
+	return d.whenFree(ctx, waits, fn)
 }
 
 // borrowConnection takes a connection from the application's pool, applies the settings that this

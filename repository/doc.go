@@ -8,7 +8,9 @@
 //     the first that holds of ErrRevoked, ErrConsumed, ErrExpired. A caller that only checks
 //     err != nil is safe. With ErrNotFound the entity is zero.
 //   - nil means done. An error means not done, except for ErrUnknownOutcome.
-//   - ctx ends every wait, lock waits included, with the error of the ctx in the chain.
+//   - ctx ends every wait, lock waits included, with the error of the ctx in the chain. If ctx has no
+//     deadline, a call may give its waits up by itself, with ErrBusy: gormrepo does after ten seconds,
+//     counted from its arrival, however many calls wait before it.
 //   - The clock is the store's, read once per call, or once per transaction inside InTx. Something
 //     has expired when its ExpiresAt is not after that reading.
 //   - Times are stored in UTC and exact to the microsecond; nil and empty slices come back as they

@@ -14,6 +14,11 @@ var (
 	ErrInvalid       = errors.New("invalid")
 	ErrClosed        = errors.New("store is closed")
 
+	// ErrBusy says that a call has waited for others, or run again, as long as it may: ten seconds if its
+	// context has no deadline. Nothing was done, and the same call may succeed later. A server answers
+	// 503 Service Unavailable.
+	ErrBusy = errors.New("busy")
+
 	// ErrUnknownOutcome says that the connection to a database server was lost while it was
 	// committing: the operation was done whole or not at all, and only the database knows which. Looking
 	// tells, with Get; or the operation may be called again where it says so, or where a second time does no harm:

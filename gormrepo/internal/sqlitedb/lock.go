@@ -68,10 +68,20 @@ func (l *writerLock) wait(ctx context.Context) error {
 // release cannot fail in a way that matters: closing the file at the latest gives the lock back.
 func (l *writerLock) release() { _ = unlock(l.file) }
 
-// Close waits for an abandoned wait to end.
+// Close closes the file, and does not wait for a lock that was given up: the kernel may hand that over at
+// any time, or never if the process that has it is stopped. The file is closed when it comes.
 func (l *writerLock) Close() error {
-	if l.abandoned != nil {
-		<-l.abandoned
+	if l.abandoned == nil {
+		return l.file.Close()
 	}
-	return l.file.Close()
+	select {
+	case <-l.abandoned:
+		return l.file.Close()
+	default:
+	}
+	go func() {
+		<-l.abandoned
+		_ = l.file.Close() // nobody is there to be told
+	}()
+	return nil
 }
