@@ -8,6 +8,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
+
+	"github.com/oauthstore/oauthstore/gormrepo/internal/dbfile"
 )
 
 // sqliteDialect is SQLite. A transaction that writes begins IMMEDIATE and is then the only one, so
@@ -51,7 +53,19 @@ type sqlite struct {
 	connect func(ctx context.Context, fn func(q *session) error) error
 }
 
-func (d *sqlite) check(context.Context) error { return nil }
+// check looks at the file of the database, if there is one.
+func (d *sqlite) check(ctx context.Context) error {
+	var number int
+	var name string
+	var path *string
+	err := d.read(ctx, func(q *session) error { // the first row is that of the database main
+		return q.queryText([]any{&number, &name, &path}, "PRAGMA database_list")
+	})
+	if err != nil || path == nil || *path == "" {
+		return err
+	}
+	return dbfile.HasOneName(*path)
+}
 
 func (d *sqlite) read(ctx context.Context, fn func(q *session) error) error { return d.inTurn(ctx, fn) }
 

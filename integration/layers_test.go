@@ -26,13 +26,13 @@ func TestImportsPointOneWay(t *testing.T) {
 		"repository/repotest": {"domain", "repository", "repository/flow"},
 		"repository/mcpauth":  {"domain", "repository"},
 		"memoryrepo":          {"domain", "repository"},
-		"gormrepo":            {"domain", "repository"},
-		"gormrepo/sqlite":     {"domain", "repository", "gormrepo", "gormrepo/internal/sqlitedb"},
-		"gormrepo/sqlitecgo":  {"domain", "repository", "gormrepo", "gormrepo/internal/sqlitedb"},
-		"config": {"domain", "repository", "repository/cleanup", "memoryrepo", "gormrepo",
+		"gormrepo":            {"domain", "repository", "gormrepo/internal/dbfile"},
+		"gormrepo/sqlite":     {"domain", "repository", "gormrepo", "gormrepo/internal/dbfile", "gormrepo/internal/sqlitedb"},
+		"gormrepo/sqlitecgo":  {"domain", "repository", "gormrepo", "gormrepo/internal/dbfile", "gormrepo/internal/sqlitedb"},
+		"config": {"domain", "repository", "repository/cleanup", "memoryrepo", "gormrepo", "gormrepo/internal/dbfile",
 			"gormrepo/internal/sqlitedb", "gormrepo/sqlite", "gormrepo/internal/serverdb", "gormrepo/postgres", "gormrepo/mysql"},
-		"gormrepo/postgres": {"domain", "repository", "gormrepo", "gormrepo/internal/serverdb"},
-		"gormrepo/mysql":    {"domain", "repository", "gormrepo", "gormrepo/internal/serverdb"},
+		"gormrepo/postgres": {"domain", "repository", "gormrepo", "gormrepo/internal/dbfile", "gormrepo/internal/serverdb"},
+		"gormrepo/mysql":    {"domain", "repository", "gormrepo", "gormrepo/internal/dbfile", "gormrepo/internal/serverdb"},
 	} {
 		for _, dep := range deps(t, pkg) {
 			own, ours := strings.CutPrefix(dep, module)

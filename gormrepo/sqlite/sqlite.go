@@ -65,11 +65,12 @@ type Options struct {
 // a fresh path at once.
 //
 // Beside the file lie SQLite's -wal and -shm, and a .lock that the writing process holds; all are
-// 0600.
+// 0600, and belong to the owner of the file, also if root opens it.
 //
 // An error names path and leaves the file as it was: a schema that is newer than the program, a
-// file that is no database, a directory, a read-only file, a network file system. ctx ends the
-// waits of Open, not the Store.
+// file that is no database, a directory, a read-only file, a network file system; on Linux also a
+// file with a second name, which is a hard link or a mount of the file itself: SQLite would keep a
+// -wal for each name. A symbolic link is followed. ctx ends the waits of Open, not the Store.
 func Open(ctx context.Context, path string, opts *Options) (*gormrepo.Store, error) {
 	return sqlitedb.Open(ctx, sqlitedb.Driver{
 		Name:      "sqlite",

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/oauthstore/oauthstore/gormrepo/internal/dbfile"
 	"github.com/oauthstore/oauthstore/repository"
 )
 
@@ -31,7 +33,10 @@ func prepareFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("cannot look at %s: %w", path, err)
 	}
-	return checkFile(path, info)
+	if err := checkFile(path, info); err != nil {
+		return err
+	}
+	return dbfile.HasOneName(path)
 }
 
 func checkFile(path string, info fs.FileInfo) error {
@@ -64,25 +69,38 @@ func protect(path string) error {
 	return nil
 }
 
-// createFile makes an empty file under another name and links it to path: so no descriptor of the
-// database itself is ever closed here, even if somebody else creates it at the same moment.
+// createFile makes an empty file under another name and renames it to path: so no descriptor of the
+// database itself is ever closed here, even if somebody else creates it at the same moment, and it never
+// has two names.
 func createFile(dir, path string) error {
-	temp, err := os.CreateTemp(dir, ".oauthstore-*")
+	removeAbandoned(dir)
+	temp, err := os.CreateTemp(dir, dbfile.TempPattern)
 	if err != nil {
 		return fmt.Errorf("cannot create %s: %w", path, err)
 	}
-	defer os.Remove(temp.Name()) //nolint:errcheck // a leftover is empty and harmless
+	defer os.Remove(temp.Name()) //nolint:errcheck // it has its new name, or a later call removes it
 	if err := errors.Join(temp.Chmod(0o600), temp.Close()); err != nil {
 		return fmt.Errorf("cannot create %s: %w", path, err)
 	}
-	err = os.Link(temp.Name(), path)
+	err = dbfile.Rename(temp.Name(), path)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return createPlainly(path)
 	}
 	return nil
 }
 
-// createPlainly serves file systems without hard links.
+// removeAbandoned removes what a call that was killed has left behind: an empty file of an hour ago.
+func removeAbandoned(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, entry := range entries {
+		ours, _ := filepath.Match(dbfile.TempPattern, entry.Name())
+		if info, err := entry.Info(); ours && err == nil && info.Size() == 0 && time.Since(info.ModTime()) > time.Hour {
+			_ = os.Remove(filepath.Join(dir, entry.Name())) // it is harmless
+		}
+	}
+}
+
+// createPlainly serves file systems that cannot rename without replacing.
 func createPlainly(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the caller's path
 	if errors.Is(err, fs.ErrExist) {

@@ -2,8 +2,11 @@ package sqlitedb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+
+	"github.com/oauthstore/oauthstore/gormrepo/internal/dbfile"
 )
 
 // lockSuffix is added to the name of the database.
@@ -21,6 +24,9 @@ func openWriterLock(path string) (*writerLock, error) {
 	file, err := os.OpenFile(path+lockSuffix, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's path
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the lock file of the database: %w", err)
+	}
+	if err := dbfile.GiveToOwner(path+lockSuffix, path); err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
 	return &writerLock{file: file}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -143,6 +144,9 @@ func (h *handles) openMemory(ctx context.Context) error {
 }
 
 func (h *handles) openFile(ctx context.Context) error {
+	if target, err := filepath.EvalSymlinks(h.path); err == nil {
+		h.path = target // SQLite follows links too: the lock file lies beside the -wal
+	}
 	if err := prepareFile(h.path); err != nil {
 		return err
 	}
