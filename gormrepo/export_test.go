@@ -50,3 +50,11 @@ func Compile(d gorm.Dialector, chain func(t *gorm.DB, a, b any) *gorm.DB) (strin
 	s := compiler.statement(chain(compiler.table("t"), parameter("a"), parameter("b")), "a", "b")
 	return s.text, compiler.err()
 }
+
+// Waiting returns how many writes wait to join a commit, or to lead.
+func (s *Store) Waiting() int {
+	g := s.database.(*sqliteFile).commits
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting)
+}

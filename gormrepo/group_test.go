@@ -27,6 +27,7 @@ import (
 type gate struct {
 	mu     sync.Mutex
 	asking chan struct{} // a value each time that a leader asks for the lock
+	store  *gormrepo.Store
 }
 
 func (g *gate) lock(context.Context) (func(), error) {
@@ -92,6 +93,7 @@ func groupStoreWithClock(t *testing.T, now func() time.Time) (*gormrepo.Store, *
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.store = store
 	<-g.asking // the migration did
 	count.n.Store(0)
 	return store, write, g, count
@@ -99,7 +101,7 @@ func groupStoreWithClock(t *testing.T, now func() time.Time) (*gormrepo.Store, *
 
 func newClient(id string) domain.Client { return domain.Client{ID: id, Kind: domain.Dynamic} }
 
-// together starts calls while nobody can write, waits until all of them wait, and lets them go.
+// together starts calls that write while nobody can, waits until the first one leads and all others wait, and lets them go.
 func (g *gate) together(calls ...func()) {
 	g.mu.Lock()
 	var all sync.WaitGroup
@@ -109,14 +111,14 @@ func (g *gate) together(calls ...func()) {
 			<-g.asking // the first one leads, so its place is known
 		}
 	}
-	settle()
+	g.await(len(calls) - 1)
 	g.mu.Unlock()
 	all.Wait()
 }
 
-// settle lets the other goroutines go on until they have nothing to do but to wait.
-func settle() {
-	for range 10_000 {
+// await returns when so many calls wait behind the one that leads.
+func (g *gate) await(calls int) {
+	for g.store.Waiting() != calls {
 		runtime.Gosched()
 	}
 }
@@ -454,7 +456,7 @@ func TestACallWhoseContextEndsWhileItWaitsTakesNoPart(t *testing.T) {
 		}
 	}
 	go func() { left <- store.Clients().Create(ctx, newClient("left")) }()
-	settle()
+	g.await(2)
 	cancel()
 	select {
 	case err := <-left:
