@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/oauthstore/oauthstore/repository"
 )
 
 // groupCommit lets several writes to SQLite share one commit. Each commit waits for the disk; calls
@@ -25,6 +28,7 @@ type groupCommit struct {
 	lock    func(ctx context.Context) (unlock func(), err error)
 	begin   func(ctx context.Context) (*session, error)
 	session func(ctx context.Context) *session // on the connection that writes
+	intact  func() error                       // looks, after the COMMIT, whether anybody can read it
 	meaning func(err error) meaning
 
 	mu      sync.Mutex
@@ -75,7 +79,7 @@ func (g *groupCommit) attempt(c *pendingWrite) (outcome, error) {
 	// The error of a call (ErrConsumed, for example) may be due to a change by another call of the
 	// same transaction. It is valid only if that change is committed.
 	if shared.result != committed {
-		return mayRunAgain, nil
+		return shared.result, shared.err
 	}
 	if c.err != nil {
 		return rolledBack, c.err
@@ -144,8 +148,9 @@ type sharedTx struct {
 	led     []*pendingWrite // the calls that the leader has run
 	ran     chan struct{}   // one value each time that a call has run on its own goroutine
 	givenUp bool            // a change cannot be undone by itself
-	done    chan struct{}   // closed when result is set
-	result  outcome
+	done    chan struct{}   // closed when result and err are set
+	result  outcome         // committed, mayRunAgain, or unknown with err
+	err     error
 }
 
 // lead runs c, then the calls that wait, and commits. c needs no savepoint: if c fails, no other
@@ -182,12 +187,15 @@ func (g *groupCommit) lead(c *pendingWrite) (outcome, error) {
 		return mayRunAgain, err
 	}
 	t.result = committed
-	return committed, nil
+	if err := g.intact(); err != nil {
+		t.result, t.err = unknown, fmt.Errorf("%w: %w", repository.ErrUnknownOutcome, err)
+	}
+	return t.result, t.err
 }
 
 // end rolls back what is not committed and tells the calls.
 func (g *groupCommit) end(q *session, t *sharedTx) {
-	if t.result != committed {
+	if t.result == mayRunAgain {
 		_ = q.run("ROLLBACK") // the error says why
 	}
 	for _, c := range t.led {

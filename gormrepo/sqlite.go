@@ -39,7 +39,9 @@ func openSQLite(c *common, db Database, lent bool) database {
 	case db.Lock == nil || db.Read == nil:
 		return one
 	}
-	commits := &groupCommit{lock: db.Lock, session: one.writeSession, begin: one.begin, meaning: c.meaning}
+	commits := &groupCommit{
+		lock: db.Lock, session: one.writeSession, begin: one.begin, intact: db.Intact, meaning: c.meaning,
+	}
 	return &sqliteFile{one, db.Read, commits}
 }
 

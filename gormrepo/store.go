@@ -49,6 +49,11 @@ type Database struct {
 	// or neither. A server ignores it.
 	Lock func(ctx context.Context) (unlock func(), err error)
 
+	// Intact returns an error if the files are not those that were opened any more, so that nobody will
+	// read what is written to them. It is asked after each commit, before the calls are answered, and by
+	// Ping. nil: nothing is asked.
+	Intact func() error
+
 	// Close releases the handles. nil: they belong to the application.
 	Close func() error
 }
@@ -57,6 +62,7 @@ type Database struct {
 type Store struct {
 	*common
 	database database
+	intact   func() error
 	release  func() error
 
 	mu     sync.RWMutex // guards closed, and calls.Add against Close
@@ -151,11 +157,14 @@ func newStore(db Database, opts *Options, lent bool) (*Store, error) {
 		db.TranslateError = false                                     // errors keep their codes
 		return db
 	}
+	if db.Intact == nil {
+		db.Intact = func() error { return nil }
+	}
 	db.Write = handle(db.Write)
 	if db.Read != nil {
 		db.Read = handle(db.Read)
 	}
-	s := &Store{common: &common{traits: dialect.traits, clock: o.Now}, release: db.Close}
+	s := &Store{common: &common{traits: dialect.traits, clock: o.Now}, intact: db.Intact, release: db.Close}
 	s.database = dialect.open(s.common, db, lent)
 	if s.smallNames {
 		o.TablePrefix = strings.ToLower(o.TablePrefix)
@@ -222,11 +231,13 @@ func (s *Store) Close() (err error) {
 	return s.release()
 }
 
-// Ping returns nil if the database answers a query.
+// Ping returns nil if the database answers a query, and its files are those that were opened.
 func (s *Store) Ping(ctx context.Context) (err error) {
 	defer s.wrap("ping", &err)
 	var one int
-	return s.read(ctx, func(q *session) error { return q.queryText([]any{&one}, "SELECT 1") })
+	return s.read(ctx, func(q *session) error {
+		return cmp.Or(s.intact(), q.queryText([]any{&one}, "SELECT 1"))
+	})
 }
 
 // Clients returns the repository of clients.

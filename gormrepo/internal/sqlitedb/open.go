@@ -16,6 +16,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"github.com/oauthstore/oauthstore/gormrepo"
+	"github.com/oauthstore/oauthstore/gormrepo/internal/dbfile"
 	"github.com/oauthstore/oauthstore/repository"
 )
 
@@ -65,7 +66,7 @@ func open(ctx context.Context, d Driver, path string, o Options) (_ *gormrepo.St
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	h := handles{driver: d, path: path, options: o}
+	h := &handles{driver: d, path: path, options: o}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -80,10 +81,15 @@ func open(ctx context.Context, d Driver, path string, o Options) (_ *gormrepo.St
 		return nil, err
 	}
 	db := gormrepo.Database{Write: h.write, Read: h.read, Close: h.close}
-	if h.lock != nil {
-		db.Lock = h.lock.Lock
+	if h.lock == nil {
+		return gormrepo.Open(ctx, db, o.store())
 	}
-	return gormrepo.Open(ctx, db, o.store())
+	db.Lock, db.Intact = h.lock.Lock, h.intact
+	store, err := gormrepo.Open(ctx, db, o.store())
+	if err == nil { // and the -wal and -shm are there
+		h.files, err = dbfile.Remember(h.path)
+	}
+	return store, err
 }
 
 func (o *Options) settle() error {
@@ -137,6 +143,7 @@ type handles struct {
 	conn        *sql.Conn
 	pools       []*sql.DB // the writer's last, so that its closing checkpoints the WAL
 	lock        *writerLock
+	files       *dbfile.Opened
 }
 
 func (h *handles) openMemory(ctx context.Context) error {
@@ -260,6 +267,14 @@ func (h *handles) enterWAL(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// intact is asked after each commit. While the database is opened, it knows nothing yet.
+func (h *handles) intact() error {
+	if h.files == nil {
+		return nil
+	}
+	return h.files.Intact()
 }
 
 // close closes what is open, in the order in which the WAL is checkpointed last.
