@@ -4,6 +4,7 @@ package dbfile
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 )
 
@@ -14,3 +15,13 @@ func look(string) (names int, mounted bool, err error) { return 0, false, nil }
 func Rename(from, to string) error {
 	return errors.Join(os.Link(from, to), os.Remove(from))
 }
+
+// identity tells a file from all others.
+type identity struct{ info fs.FileInfo }
+
+func identityOf(path string) (identity, error) {
+	info, err := os.Stat(path)
+	return identity{info}, err
+}
+
+func (i identity) same(other identity) bool { return os.SameFile(i.info, other.info) }

@@ -4,29 +4,31 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"sync"
 )
 
 // Opened are the files of a database that is open, in WAL mode.
 type Opened struct {
-	names  []string
-	files  []fs.FileInfo
+	files  []file
 	mu     sync.Mutex
 	failed error // once it is set, for good
 }
 
-// Remember returns the files of the database at path as they are now that it is open.
-func Remember(path string) (*Opened, error) {
-	o := &Opened{names: []string{path, path + "-wal", path + "-shm"}}
-	for _, name := range o.names {
-		info, err := os.Stat(name)
-		if err != nil {
-			return nil, fmt.Errorf("cannot look at %s: %w", name, err)
+type file struct {
+	name string
+	id   identity
+}
+
+// Remember returns the files of the database at path as they are now that it is open. One that cannot be
+// looked at is left out.
+func Remember(path string) *Opened {
+	var o Opened
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if id, err := identityOf(name); err == nil {
+			o.files = append(o.files, file{name, id})
 		}
-		o.files = append(o.files, info)
 	}
-	return o, nil
+	return &o
 }
 
 // Intact returns an error if one of the files was removed or replaced since Remember, from then on each time. A
@@ -34,16 +36,16 @@ func Remember(path string) (*Opened, error) {
 func (o *Opened) Intact() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i, name := range o.names {
+	for _, f := range o.files {
 		if o.failed != nil {
 			break
 		}
-		info, err := os.Stat(name)
+		id, err := identityOf(f.name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			o.failed = fmt.Errorf("%s was removed while it was open: close the store, and restore the database", name)
-		case err == nil && !os.SameFile(o.files[i], info):
-			o.failed = fmt.Errorf("%s was replaced while it was open: close the store, and open it again", name)
+			o.failed = fmt.Errorf("%s was removed while it was open: close the store, and restore the database", f.name)
+		case err == nil && !id.same(f.id):
+			o.failed = fmt.Errorf("%s was replaced while it was open: close the store, and open it again", f.name)
 		}
 	}
 	return o.failed

@@ -87,7 +87,7 @@ func open(ctx context.Context, d Driver, path string, o Options) (_ *gormrepo.St
 	db.Lock, db.Intact = h.lock.Lock, h.intact
 	store, err := gormrepo.Open(ctx, db, o.store())
 	if err == nil { // and the -wal and -shm are there
-		h.files, err = dbfile.Remember(h.path)
+		h.files = dbfile.Remember(h.path)
 	}
 	return store, err
 }
