@@ -13,14 +13,15 @@ import (
 // TempPattern is the name of a file that becomes a database under its own name.
 const TempPattern = ".oauthstore-*"
 
-// patience is how long a second name may last that a program of an earlier version gives to a file while it
-// creates it.
+// patience is how long a second name may last that a program of an earlier version gives to a file
+// while it creates it.
 const patience = 500 * time.Millisecond
 
-// HasOneName returns nil if path is the only name of the file there, or if there is none. Else it returns
-// ErrInvalid, with the way out. SQLite names the write-ahead log after the path: under two names, two logs
-// would belong to one file, each program would miss what the other has acknowledged, and the file would break
-// (sqlite.org/howtocorrupt.html). A symbolic link is no second name: SQLite follows it.
+// HasOneName returns nil if path is the only name of the file there, or if there is none. Else it
+// returns ErrInvalid, with the way out. SQLite names the write-ahead log after the path: under two
+// names, two logs would belong to one file, each program would miss what the other has
+// acknowledged, and the file would break (sqlite.org/howtocorrupt.html). A symbolic link is no
+// second name: SQLite follows it.
 func HasOneName(path string) error {
 	for waited := time.Duration(0); ; {
 		names, mounted, err := look(path)
@@ -43,8 +44,8 @@ func HasOneName(path string) error {
 	}
 }
 
-// removeLeftover removes the second name that a program of an earlier version has left to the file when it was
-// killed.
+// removeLeftover removes the second name that a program of an earlier version has left to the file
+// when it was killed.
 func removeLeftover(path string) {
 	file, err := os.Stat(path)
 	if err != nil {

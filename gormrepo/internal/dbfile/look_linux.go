@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// look returns how many names the file has, 0 if there is none, and whether it is the root of a mount.
+// look returns how many names the file has, 0 if there is none, and whether it is the root of a
+// mount.
 func look(path string) (names int, mounted bool, err error) {
 	var stat unix.Statx_t
 	err = unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_NLINK, &stat)
@@ -36,8 +37,8 @@ type identity struct {
 	inode        uint64
 }
 
-// identityOf asks for nothing else: since Linux 6.13, whoever asks for the times of a file makes its next write
-// note them exactly, and the sync after that a third longer.
+// identityOf asks for nothing else: since Linux 6.13, whoever asks for the times of a file makes
+// its next write note them exactly, and the sync after that a third longer.
 func identityOf(path string) (identity, error) {
 	var stat unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_INO, &stat); err != nil {

@@ -19,8 +19,8 @@ type file struct {
 	id   identity
 }
 
-// Remember returns the files of the database at path as they are now that it is open. One that cannot be
-// looked at is left out.
+// Remember returns the files of the database at path as they are now that it is open. One that
+// cannot be looked at is left out.
 func Remember(path string) *Opened {
 	var o Opened
 	for _, name := range []string{path, path + "-wal", path + "-shm"} {
@@ -31,8 +31,8 @@ func Remember(path string) *Opened {
 	return &o
 }
 
-// Intact returns an error if one of the files was removed or replaced since Remember, from then on each time. A
-// file that cannot be looked at is no evidence.
+// Intact returns an error if one of the files was removed or replaced since Remember, from then on
+// each time. A file that cannot be looked at is no evidence.
 func (o *Opened) Intact() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// GiveToOwner gives the file name to the owner and group of the file of, if this is root: as SQLite does with its
-// own files, so that the service whose database it is can go on.
+// GiveToOwner gives the file name to the owner and group of the file of, if this is root: as SQLite
+// does with its own files, so that the service whose database it is can go on.
 func GiveToOwner(name, of string) error {
 	if os.Geteuid() != 0 {
 		return nil

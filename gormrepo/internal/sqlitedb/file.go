@@ -15,9 +15,9 @@ import (
 // Memory is the path of a database that lives in memory, one per Store.
 const Memory = ":memory:"
 
-// prepareFile makes the directory (0700) and an empty database file (0600) where they are missing, and
-// refuses what cannot be a database. It never opens an existing file: closing it again would drop the
-// POSIX locks that SQLite holds in this process (sqlite.org/howtocorrupt.html).
+// prepareFile makes the directory (0700) and an empty database file (0600) where they are missing,
+// and refuses what cannot be a database. It never opens an existing file: closing it again would
+// drop the POSIX locks that SQLite holds in this process (sqlite.org/howtocorrupt.html).
 func prepareFile(path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -70,8 +70,8 @@ func protect(path string) error {
 }
 
 // createFile makes an empty file under another name and renames it to path: so no descriptor of the
-// database itself is ever closed here, even if somebody else creates it at the same moment, and it never
-// has two names.
+// database itself is ever closed here, even if somebody else creates it at the same moment, and it
+// never has two names.
 func createFile(dir, path string) error {
 	removeAbandoned(dir)
 	temp, err := os.CreateTemp(dir, dbfile.TempPattern)
@@ -89,7 +89,8 @@ func createFile(dir, path string) error {
 	return nil
 }
 
-// removeAbandoned removes what a call that was killed has left behind: an empty file of an hour ago.
+// removeAbandoned removes what a call that was killed has left behind: an empty file of an hour
+// ago.
 func removeAbandoned(dir string) {
 	entries, _ := os.ReadDir(dir)
 	for _, entry := range entries {

@@ -12,9 +12,9 @@ import (
 // lockSuffix is added to the name of the database.
 const lockSuffix = ".lock"
 
-// writerLock is a file beside the database that the writing process holds. SQLite's own locks decide who
-// may write; but it waits for them by polling, in no order, and the kernel's queue is short and fair.
-// The Store sees to it that one goroutine at a time calls Lock, or holds it.
+// writerLock is a file beside the database that the writing process holds. SQLite's own locks
+// decide who may write; but it waits for them by polling, in no order, and the kernel's queue is
+// short and fair. The Store sees to it that one goroutine at a time calls Lock, or holds it.
 type writerLock struct {
 	file      *os.File
 	abandoned chan struct{} // closed when a wait whose caller gave up has ended, and let go
@@ -51,7 +51,8 @@ func (l *writerLock) Lock(ctx context.Context) (release func(), err error) {
 	return l.release, nil
 }
 
-// wait queues in the kernel, where ctx does not reach: a wait that ctx ended lets go when its turn comes.
+// wait queues in the kernel, where ctx does not reach: a wait that ctx ended lets go when its turn
+// comes.
 func (l *writerLock) wait(ctx context.Context) error {
 	turn := make(chan error, 1)
 	go func() { turn <- waitLock(l.file) }()
@@ -74,8 +75,9 @@ func (l *writerLock) wait(ctx context.Context) error {
 // release cannot fail in a way that matters: closing the file at the latest gives the lock back.
 func (l *writerLock) release() { _ = unlock(l.file) }
 
-// Close closes the file, and does not wait for a lock that was given up: the kernel may hand that over at
-// any time, or never if the process that has it is stopped. The file is closed when it comes.
+// Close closes the file, and does not wait for a lock that was given up: the kernel may hand that
+// over at any time, or never if the process that has it is stopped. The file is closed when it
+// comes.
 func (l *writerLock) Close() error {
 	if l.abandoned == nil {
 		return l.file.Close()

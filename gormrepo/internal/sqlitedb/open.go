@@ -182,8 +182,8 @@ func (h *handles) openFile(ctx context.Context) error {
 	return protect(h.path)
 }
 
-// openWriter opens the one connection that writes. It waits for locks in steps that ctx can end, so its
-// own busy_timeout is 0 once it is set up.
+// openWriter opens the one connection that writes. It waits for locks in steps that ctx can end, so
+// its own busy_timeout is 0 once it is set up.
 func (h *handles) openWriter(ctx context.Context, dsn string) error {
 	pool := sql.OpenDB(connector{h.driver.Driver, dsn, append(h.settings(), pragma{"busy_timeout", "0", "0"})})
 	pool.SetMaxOpenConns(1)
@@ -235,8 +235,9 @@ func (h *handles) gorm(pool gorm.ConnPool) (*gorm.DB, error) {
 	})
 }
 
-// forever is, as a time to live, what GORM's statement cache takes for no end. Any other starts a goroutine that
-// nothing ends, and after it a statement may be closed while somebody is about to run it.
+// forever is, as a time to live, what GORM's statement cache takes for no end. Any other starts a
+// goroutine that nothing ends, and after it a statement may be closed while somebody is about to
+// run it.
 const forever = 10 * 365 * 24 * time.Hour
 
 // locked runs fn while no other process that uses this package writes.
@@ -295,8 +296,8 @@ func (h *handles) close() error {
 	return errors.Join(errs...)
 }
 
-// closeStatements closes what GORM prepared on a single connection: database/sql leaves such statements
-// open, and SQLite keeps a connection with open statements, and with it the WAL.
+// closeStatements closes what GORM prepared on a single connection: database/sql leaves such
+// statements open, and SQLite keeps a connection with open statements, and with it the WAL.
 func closeStatements(db *gorm.DB) error {
 	prepared, ok := db.ConnPool.(*gorm.PreparedStmtDB)
 	if !ok {
