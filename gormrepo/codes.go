@@ -83,19 +83,12 @@ func (q *session) consumeCode(d domain.Digest, code *domain.AuthorizationCode) (
 	return err == nil, err
 }
 
-func (r codes) DeleteExpired(ctx context.Context, limit int) (deleted int, err error) {
+func (r codes) DeleteExpired(ctx context.Context, limit int) (_ int, err error) {
 	defer r.wrap("delete expired authorization codes", &err)
 	if err := repository.CheckLimit(limit); err != nil {
 		return 0, err
 	}
-	err = r.write(ctx, severalChanges, func(q *session) (err error) {
-		deleted, err = q.deleteExpired(q.codes, limit)
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	return deleted, nil
+	return sweep(ctx, r, limit, func(q *session) (int, error) { return q.deleteExpired(q.codes, limit) })
 }
 
 // deleteExpired removes up to limit rows of a table of codes or tokens whose expires_at is not

@@ -26,6 +26,10 @@ type database interface {
 	// create tables in one.
 	migrate(ctx context.Context, step func(q *session) error) error
 
+	// forget makes unreadable in the files what earlier writes have removed, as far as the database does
+	// that when it is asked. If it cannot now, a later call can.
+	forget(ctx context.Context)
+
 	// check returns ErrInvalid, with the setting and its remedy, for a handle on which the contract
 	// cannot hold.
 	check(ctx context.Context) error

@@ -85,7 +85,7 @@ func (q *session) revoke(ids []string, why domain.Reason) (int, error) {
 // DeleteEnded first searches without the lock of a writer: it may read a million old grants that
 // are still in use and find none that has ended. After it has locked the grants that it found, it
 // checks them again, because a call may have added a code or a token since.
-func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (deleted int, err error) {
+func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (_ int, err error) {
 	defer r.wrap("delete ended grants", &err)
 	if err := repository.CheckLimit(limit); err != nil {
 		return 0, err
@@ -93,17 +93,12 @@ func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (d
 	var ids []string
 	if err := r.read(ctx, func(q *session) error {
 		return q.grantsEnded(before.UnixMicro()).Limit(limit).Pluck("id", &ids).Error
-	}); err != nil || len(ids) == 0 {
+	}); err != nil {
 		return 0, err
 	}
-	err = r.write(ctx, severalChanges, func(q *session) (err error) {
-		deleted, err = inBatches(ids, func(batch []string) (int, error) { return q.deleteEnded(batch, before.UnixMicro()) })
-		return err
+	return sweep(ctx, r, limit, func(q *session) (int, error) {
+		return inBatches(ids, func(batch []string) (int, error) { return q.deleteEnded(batch, before.UnixMicro()) })
 	})
-	if err != nil {
-		return 0, err
-	}
-	return deleted, nil
 }
 
 // deleteEnded removes those of the grants that no other transaction has locked and that have ended.

@@ -65,6 +65,23 @@ func (g *groupCommit) write(ctx context.Context, kind writeKind, fn func(q *sess
 	return err
 }
 
+// alone runs fn on the connection that writes, outside of a transaction, while nobody else writes.
+func (g *groupCommit) alone(ctx context.Context, fn func(q *session) error) error {
+	waits, stop := patience(ctx)
+	defer stop()
+	c := pendingWrite{ctx: ctx, waits: waits, alone: true, turn: make(chan *sharedTx, 1)}
+	if _, err := g.waitTurn(&c); err != nil {
+		return err
+	}
+	defer g.handOver()
+	unlock, err := g.lock(waits)
+	if err != nil {
+		return cmp.Or(ended(waits), err)
+	}
+	defer unlock()
+	return fn(g.session(ctx))
+}
+
 func (g *groupCommit) attempt(c *pendingWrite) (outcome, error) {
 	shared, err := g.waitTurn(c)
 	switch {

@@ -94,6 +94,22 @@ func inBatches[Key any](keys []Key, fn func(batch []Key) (int, error)) (sum int,
 	return sum, nil
 }
 
+// sweep runs fn, which removes up to limit rows, in one transaction. If fewer were left to remove,
+// it makes unreadable what has been removed.
+func sweep(ctx context.Context, r access, limit int, fn func(q *session) (int, error)) (removed int, err error) {
+	err = r.write(ctx, severalChanges, func(q *session) (err error) {
+		removed, err = fn(q)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if removed < limit {
+		r.forget(ctx)
+	}
+	return removed, nil
+}
+
 // orNow returns t, or now if t is zero, as it is stored.
 func orNow(t, now time.Time) int64 {
 	if t.IsZero() {

@@ -146,6 +146,9 @@ func (d *server) readOnce(ctx context.Context, pooled bool, fn func(q *session) 
 	})
 }
 
+// forget leaves it to the server when its files forget: docs/operations.md says what to set.
+func (d *server) forget(context.Context) {}
+
 // endLater calls end when the time grace has passed since ctx ended. stop prevents that, if ctx has
 // not ended yet.
 func endLater(ctx context.Context, end func()) (stop func() bool) {

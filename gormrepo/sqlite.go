@@ -82,6 +82,9 @@ func (d *sqlite) migrate(ctx context.Context, step func(q *session) error) error
 	return d.write(ctx, severalChanges, step)
 }
 
+// forget has nothing to do for a database in memory.
+func (d *sqlite) forget(context.Context) {}
+
 // inTurn calls fn as the only one of this Store that uses the connection.
 func (d *sqlite) inTurn(ctx context.Context, fn func(q *session) error) error {
 	waits, stop := patience(ctx)
@@ -173,6 +176,23 @@ func (d *sqliteFile) migrate(ctx context.Context, step func(q *session) error) e
 	return d.write(ctx, severalChanges, step)
 }
 
+func (d *sqliteFile) forget(ctx context.Context) {
+	_ = d.commits.alone(ctx, emptyWAL) // the next cleanup tries again
+}
+
+// emptyWAL copies the -wal into the database and cuts it off: it still has the pages of before each
+// change. Under readers that follow one another this only succeeds if it waits for those that are
+// reading now. New ones do not have to be waited for: they no longer read the -wal.
+func emptyWAL(q *session) error {
+	const wait, noWait = "PRAGMA busy_timeout = 250", "PRAGMA busy_timeout = 0"
+	if err := q.run(wait); err != nil {
+		return err
+	}
+	var busy, frames, copied int
+	err := q.queryText([]any{&busy, &frames, &copied}, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return errors.Join(err, q.run(noWait))
+}
+
 // lentSQLite is SQLite through the handle of an application. Each call has a connection of the pool
 // to itself.
 type lentSQLite struct{ *sqlite }
@@ -181,6 +201,10 @@ func (d *lentSQLite) read(ctx context.Context, fn func(q *session) error) error 
 	waits, stop := patience(ctx)
 	defer stop()
 	return d.whenFree(ctx, waits, fn)
+}
+
+func (d *lentSQLite) forget(ctx context.Context) {
+	_ = d.borrowConnection(ctx, emptyWAL) // the next cleanup tries again
 }
 
 // borrowConnection takes a connection from the application's pool, applies the settings that this
@@ -197,21 +221,25 @@ func (d *sqlite) borrowConnection(ctx context.Context, fn func(q *session) error
 	})
 }
 
-// settings makes waits for locks return at once and turns foreign keys on. restore undoes both.
+// settings makes waits for locks return at once, turns foreign keys on, and has what is deleted
+// overwritten with zeros. restore undoes all three.
 func settings(db *gorm.DB) (restore func(), err error) {
-	var timeout, keys int
-	if err := db.Raw("PRAGMA busy_timeout").Scan(&timeout).Error; err != nil {
-		return nil, err
+	names := []string{"foreign_keys", "secure_delete", "busy_timeout"}
+	before := make([]int, len(names))
+	for i, name := range names {
+		if err := db.Raw("PRAGMA " + name).Scan(&before[i]).Error; err != nil {
+			return nil, err
+		}
 	}
-	if err := db.Raw("PRAGMA foreign_keys").Scan(&keys).Error; err != nil {
-		return nil, err
+	set := func(values ...int) error { // PRAGMA takes no parameters
+		var errs []error
+		for i, name := range names {
+			errs = append(errs, db.Exec("PRAGMA "+name+" = "+strconv.Itoa(values[i])).Error)
+		}
+		return errors.Join(errs...)
 	}
-	set := func(timeout, keys int) error { // PRAGMA takes no parameters
-		return errors.Join(db.Exec("PRAGMA foreign_keys = "+strconv.Itoa(keys)).Error,
-			db.Exec("PRAGMA busy_timeout = "+strconv.Itoa(timeout)).Error)
-	}
-	restore = func() { _ = set(timeout, keys) }
-	if err := set(0, 1); err != nil {
+	restore = func() { _ = set(before...) }
+	if err := set(1, 1, 0); err != nil {
 		restore()
 		return nil, err
 	}

@@ -217,6 +217,10 @@ func (s *Store) write(ctx context.Context, kind writeKind, fn func(q *session) e
 	return s.during(ctx, func() error { return s.database.write(ctx, kind, fn) })
 }
 
+func (s *Store) forget(ctx context.Context) {
+	_ = s.during(ctx, func() error { s.database.forget(ctx); return nil }) // a closed store has no files open
+}
+
 // Close waits for calls under way. It closes the handles unless they belong to the application.
 func (s *Store) Close() (err error) {
 	defer s.wrap("close", &err)

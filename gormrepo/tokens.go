@@ -133,24 +133,19 @@ func (r tokens) List(ctx context.Context, f repository.TokenFilter, page reposit
 	return list(ctx, r, func(q *session) *gorm.DB { return q.tokensBy(f) }, "digest", after[:], page, tokenOf)
 }
 
-func (r tokens) DeleteExpired(ctx context.Context, limit int) (gone int, err error) {
+func (r tokens) DeleteExpired(ctx context.Context, limit int) (_ int, err error) {
 	defer r.wrap("delete expired tokens", &err)
 	if err := repository.CheckLimit(limit); err != nil {
 		return 0, err
 	}
-	err = r.write(ctx, severalChanges, func(q *session) error {
+	return sweep(ctx, r, limit, func(q *session) (int, error) {
 		deleted, err := q.deleteExpired(q.tokens, limit)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		erased, err := q.eraseReplays(limit)
-		gone = deleted + erased
-		return err
+		return deleted + erased, err
 	})
-	if err != nil {
-		return 0, err
-	}
-	return gone, nil
 }
 
 // eraseReplays removes the sealed answers whose time has passed.

@@ -16,6 +16,9 @@ type access interface {
 	// write calls fn, which changes all or nothing, once or more.
 	write(ctx context.Context, kind writeKind, fn func(q *session) error) error
 
+	// forget makes unreadable what was removed, after a write that removes.
+	forget(ctx context.Context)
+
 	// wrap names the package and the operation before the error at err, if there is one.
 	wrap(op string, err *error)
 }
@@ -55,6 +58,9 @@ func (t *tx) AuthorizationCodes() repository.AuthorizationCodes { return codes{t
 
 // Tokens returns the repository of tokens.
 func (t *tx) Tokens() repository.Tokens { return tokens{t} }
+
+// forget leaves it to a later cleanup: what the transaction removes is not committed yet.
+func (t *tx) forget(context.Context) {}
 
 func (t *tx) wrap(op string, err *error) { t.session.wrap(op, err) }
 

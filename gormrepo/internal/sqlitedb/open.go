@@ -182,10 +182,11 @@ func (h *handles) openFile(ctx context.Context) error {
 	return protect(h.path)
 }
 
-// openWriter opens the one connection that writes. It waits for locks in steps that ctx can end, so
-// its own busy_timeout is 0 once it is set up.
+// openWriter opens the one connection that writes. What it deletes, it overwrites with zeros. It
+// waits for locks in steps that ctx can end, so its own busy_timeout is 0 once it is set up.
 func (h *handles) openWriter(ctx context.Context, dsn string) error {
-	pool := sql.OpenDB(connector{h.driver.Driver, dsn, append(h.settings(), pragma{"busy_timeout", "0", "0"})})
+	pool := sql.OpenDB(connector{h.driver.Driver, dsn, append(h.settings(),
+		pragma{"secure_delete", "ON", "1"}, pragma{"busy_timeout", "0", "0"})})
 	pool.SetMaxOpenConns(1)
 	h.pools = append(h.pools, pool)
 	var err error
