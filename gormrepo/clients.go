@@ -60,12 +60,27 @@ func (r clients) Update(ctx context.Context, c domain.Client) (updated domain.Cl
 	return updated, err
 }
 
+// Delete removes the grants first, in batches. What is added meanwhile goes with the client.
 func (r clients) Delete(ctx context.Context, id string) (err error) {
 	defer r.wrap("delete client", &err)
-	return r.write(ctx, oneStatement, func(q *session) error {
-		if !domain.ValidText(id) {
-			return repository.ErrNotFound
+	if !domain.ValidText(id) {
+		return repository.ErrNotFound
+	}
+	for {
+		var ids []string
+		if err := r.read(ctx, func(q *session) error {
+			return q.grants().Where("client_id = ?", id).Limit(200).Pluck("id", &ids).Error
+		}); err != nil {
+			return err
 		}
+		if len(ids) == 0 {
+			break
+		}
+		if _, err := removeGrants(ctx, r, ids, (*session).lockAndRevoke); err != nil {
+			return err
+		}
+	}
+	return r.write(ctx, oneStatement, func(q *session) error {
 		deleted := q.clients().Where("id = ?", id).Delete(nil)
 		if deleted.Error == nil && deleted.RowsAffected == 0 {
 			return repository.ErrNotFound

@@ -2,6 +2,7 @@ package gormrepo
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -85,7 +86,7 @@ func (q *session) revoke(ids []string, why domain.Reason) (int, error) {
 // DeleteEnded first searches without the lock of a writer: it may read a million old grants that
 // are still in use and find none that has ended. After it has locked the grants that it found, it
 // checks them again, because a call may have added a code or a token since.
-func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (_ int, err error) {
+func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (deleted int, err error) {
 	defer r.wrap("delete ended grants", &err)
 	if err := repository.CheckLimit(limit); err != nil {
 		return 0, err
@@ -96,23 +97,90 @@ func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (_
 	}); err != nil {
 		return 0, err
 	}
-	return sweep(ctx, r, limit, func(q *session) (int, error) {
-		return inBatches(ids, func(batch []string) (int, error) { return q.deleteEnded(batch, before.UnixMicro()) })
-	})
+	for batch := range slices.Chunk(ids, 500) { // a statement can have only so many parameters
+		n, err := removeGrants(ctx, r, batch, func(q *session, ids []string) ([]string, error) {
+			return q.lockEnded(ids, before.UnixMicro())
+		})
+		deleted += n
+		if err != nil {
+			return deleted, err
+		}
+	}
+	if deleted < limit {
+		r.forget(ctx)
+	}
+	return deleted, nil
 }
 
-// deleteEnded removes those of the grants that no other transaction has locked and that have ended.
-func (q *session) deleteEnded(ids []string, before int64) (int, error) {
-	var locked, ended []string
-	err := skipLocked(q.grants().Where("id IN ?", ids)).Order("id").Pluck("id", &locked).Error
+// largestStep is how many codes and tokens one transaction of removeGrants deletes at most.
+const largestStep = 1000
+
+// removeGrants deletes those of the grants that lock returns, with what hangs on them, and returns
+// how many grants these were. One grant can have a million tokens, so that it may take more than
+// one transaction; other calls write between these.
+func removeGrants(ctx context.Context, r access, ids []string,
+	lock func(q *session, ids []string) ([]string, error),
+) (removed int, _ error) {
+	for {
+		var more bool
+		err := r.write(ctx, severalChanges, func(q *session) error {
+			more, removed = false, 0 // it may run again
+			locked, err := lock(q, ids)
+			if err != nil || len(locked) == 0 {
+				return err
+			}
+			more, err = q.deleteUnder(locked)
+			if err != nil || more {
+				return err
+			}
+			removed, err = deleteByKey(q.grants, "id", locked)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		if !more {
+			return removed, nil
+		}
+	}
+}
+
+// deleteUnder deletes codes and tokens of the grants, and reports whether there may be more.
+func (q *session) deleteUnder(grants []string) (more bool, err error) {
+	left := largestStep
+	for _, table := range []func() *gorm.DB{q.codes, q.tokens} {
+		var found [][]byte
+		if err := table().Where("grant_id IN ?", grants).Limit(left).Pluck("digest", &found).Error; err != nil {
+			return false, err
+		}
+		if _, err := deleteByKey(table, "digest", found); err != nil {
+			return false, err
+		}
+		if left -= len(found); left == 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// lockAndRevoke returns those of the grants that are there. Nothing is added to them any more.
+func (q *session) lockAndRevoke(ids []string) (locked []string, err error) {
+	lock := clause.Locking{Strength: clause.LockingStrengthUpdate}
+	if err := q.grants().Clauses(lock).Where("id IN ?", ids).Order("id").Pluck("id", &locked).Error; err != nil {
+		return nil, err
+	}
+	return locked, q.grants().Where("id IN ? AND revoked_at IS NULL", locked).
+		Updates(map[string]any{"revoked_at": q.now.UnixMicro(), "revoked_reason": string(domain.ByOperator)}).Error
+}
+
+// lockEnded returns those of the grants that no other transaction has locked and that have ended.
+func (q *session) lockEnded(ids []string, before int64) (ended []string, err error) {
+	var locked []string
+	err = skipLocked(q.grants().Where("id IN ?", ids)).Order("id").Pluck("id", &locked).Error
 	if err != nil || len(locked) == 0 {
-		return 0, err
+		return nil, err
 	}
-	err = q.grantsEnded(before).Where("id IN ?", locked).Pluck("id", &ended).Error
-	if err != nil {
-		return 0, err
-	}
-	return deleteByKey(q.grants, "id", ended)
+	return ended, q.grantsEnded(before).Where("id IN ?", locked).Pluck("id", &ended).Error
 }
 
 // grantsEnded selects what DeleteEnded may remove. A grant that ended before a time was also

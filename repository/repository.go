@@ -20,7 +20,10 @@ type Clients interface {
 	// the next Version. ErrConflict if c.Version is not the stored one, ErrNotFound.
 	Update(ctx context.Context, c domain.Client) (domain.Client, error)
 
-	// Delete removes the client with its grants, codes and tokens, or returns ErrNotFound.
+	// Delete removes the client with its grants, codes and tokens, or returns ErrNotFound. If there are
+	// many, it works in batches that other calls write between, and revokes a grant before it removes
+	// what hangs on it. With an error, as when ctx ends, a part may be gone; the next call goes on.
+	// Within InTx it is all or nothing, as everything is.
 	Delete(ctx context.Context, id string) error
 
 	// List returns a page of the clients, in the byte order of their IDs.
@@ -48,7 +51,8 @@ type Grants interface {
 	// ones, and returns how many grants these were. A revoked grant goes when it was revoked before
 	// the given time; any other, when it expired or was last used (created, if never used) before it:
 	// one without an end of its own would stay for ever otherwise. All were created before it too. Limits are as for
-	// AuthorizationCodes.DeleteExpired.
+	// AuthorizationCodes.DeleteExpired. It may take more than one transaction; with an error, it returns
+	// how many grants are gone.
 	DeleteEnded(ctx context.Context, before time.Time, limit int) (int, error)
 }
 

@@ -78,13 +78,13 @@ func drain(ctx context.Context, what string, count *int, batch func() (int, erro
 		if err == nil {
 			n, err = batch()
 		}
+		*count += max(n, 0)
 		if err != nil {
 			return fmt.Errorf("cleanup: remove %s: %w", what, err)
 		}
 		if n <= 0 {
 			return nil
 		}
-		*count += n
 	}
 }
 
