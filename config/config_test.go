@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -338,6 +339,24 @@ func TestAnAddressThatCannotBeUsedIsNamedWithItsVariable(t *testing.T) {
 	} {
 		if _, err := Open(t.Context(), c); !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), variable) {
 			t.Errorf("%s: got %v", variable, err)
+		}
+	}
+}
+
+func TestTheDatabaseOfAnotherProgramIsNamedWithTheVariableThatLeadsThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "oauth.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec("CREATE TABLE oauth_clients (client_id TEXT PRIMARY KEY)")
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), with(func(c *Config) { c.Backend, c.SQLitePath = SQLite, path }))
+	for _, wants := range []string{"MCP_OAUTH_SQLITE_PATH", path, "another program"} {
+		if !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), wants) {
+			t.Errorf("the error does not say %q: %v", wants, err)
 		}
 	}
 }

@@ -69,14 +69,14 @@ func (q *session) takeStep(step string) error {
 	return nil
 }
 
-var errTableTaken = fmt.Errorf("%w: another program has a table with a name that this package needs: set TablePrefix, "+
-	"or use another database", repository.ErrInvalid)
+var errTableTaken = fmt.Errorf("%w: another program has a table with a name that this package needs: use another "+
+	"database, or set TablePrefix", repository.ErrInvalid)
 
 var errNewer = fmt.Errorf("%w: the schema of the database is newer than this program: use a newer program",
 	repository.ErrInvalid)
 
-// CheckSchema returns an error that is ErrInvalid if the schema in db is newer than this program,
-// and nil otherwise. It writes nothing.
+// CheckSchema returns an error that is ErrInvalid if the schema in db is newer than this program, or
+// if tables have our names and are another program's, and nil otherwise. It writes nothing.
 func CheckSchema(ctx context.Context, db *gorm.DB, opts *Options) error {
 	s, err := newStore(Database{Write: db}, opts, false)
 	if err != nil {
@@ -92,24 +92,75 @@ func (s *Store) checkSchema(ctx context.Context) (err error) {
 }
 
 // schemaIsCurrent reports whether the steps that were taken are all that this program knows.
-// errNewer if there is another one.
+// errNewer if there is another one, errTableTaken if a table is another program's.
 func (s *Store) schemaIsCurrent(ctx context.Context) (current bool, err error) {
 	err = s.read(ctx, func(q *session) error {
-		var tables int
-		if err := q.queryText([]any{&tables}, q.hasTable, q.tables.migrations); err != nil {
+		taken, err := q.stepsTaken()
+		switch {
+		case err != nil:
 			return err
-		}
-		var taken []string
-		if tables > 0 {
-			if err := q.db.Table(q.tables.migrations).Order("id").Pluck("id", &taken).Error; err != nil {
-				return err
-			}
-		}
-		if !slices.Equal(taken, steps[:min(len(taken), len(steps))]) {
+		case !slices.Equal(taken, steps[:min(len(taken), len(steps))]):
 			return errNewer
 		}
-		current = len(taken) == len(steps)
-		return nil
+		if current = len(taken) == len(steps); current {
+			return nil
+		}
+		return q.checkTables()
 	})
 	return current, err
+}
+
+func (q *session) stepsTaken() (taken []string, err error) {
+	there, err := q.isOurs(q.tables.migrations, "id")
+	if err != nil || !there {
+		return nil, err
+	}
+	return taken, q.db.Table(q.tables.migrations).Order("id").Pluck("id", &taken).Error
+}
+
+// checkTables returns an error if a table with one of our names is another program's.
+func (q *session) checkTables() error {
+	for name, columns := range map[string][]string{
+		q.tables.clients: columnsOf[clientRow](), q.tables.grants: columnsOf[grantRow](),
+		q.tables.codes: columnsOf[codeRow](), q.tables.tokens: columnsOf[tokenRow](),
+	} {
+		if _, err := q.isOurs(name, columns...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isOurs reports whether there is a table of this name, and returns errTableTaken if it lacks one of
+// the columns.
+func (q *session) isOurs(table string, columns ...string) (bool, error) {
+	var tables int
+	if err := q.queryText([]any{&tables}, q.hasTable, table); err != nil || tables == 0 {
+		return false, err
+	}
+	rows, err := q.db.Table(table).Limit(0).Rows()
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close() //nolint:errcheck // nothing is read from it
+	there, err := rows.Columns()
+	if err != nil {
+		return false, err
+	}
+	for _, column := range columns {
+		if !slices.Contains(there, column) {
+			return false, fmt.Errorf("%w: table %s has no column %s%s", errTableTaken, table, column, knownBy(there))
+		}
+	}
+	return true, rows.Err()
+}
+
+// knownBy says whose table it is that has these columns, if that is known.
+func knownBy(columns []string) string {
+	for _, column := range []string{"client_id", "client_secret", "response_types", "grant_types"} {
+		if !slices.Contains(columns, column) {
+			return ""
+		}
+	}
+	return ", but those of MCP Memory Service (Python), whose data this package cannot read"
 }

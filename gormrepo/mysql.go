@@ -187,13 +187,10 @@ func (d *mysql) migrate(ctx context.Context, step func(q *session) error) error 
 		err := d.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
 			err := d.migrateLocked(ctx, db, step)
 			lost := d.meaning(err).noAnswer && ended(ctx) == nil && broken(db)
-			switch number := mysqlNumber(err); {
 			// The table, or its row, is there: GET_LOCK locks one node of a cluster, and another instance
 			// was first on another one.
-			case lost, number == mysqlTableExists, number == mysqlDuplicate:
+			if number := mysqlNumber(err); lost || number == mysqlTableExists || number == mysqlDuplicate {
 				result = mayRunAgain
-			case number == mysqlUnknownColumn:
-				return errTableTaken
 			}
 			return err
 		})
@@ -262,7 +259,6 @@ const (
 	mysqlRecordChanged   = 1020 // since it was read (innodb_snapshot_isolation)
 	mysqlUnknownCommand  = 1047 // a node of a Galera cluster that joins, or is cut off
 	mysqlTableExists     = 1050
-	mysqlUnknownColumn   = 1054
 	mysqlDuplicate       = 1062
 	mysqlUnknownVariable = 1193
 	mysqlLockWaitTimeout = 1205

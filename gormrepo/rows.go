@@ -1,6 +1,9 @@
 package gormrepo
 
-import "reflect"
+import (
+	"reflect"
+	"strings"
+)
 
 // The rows of the tables, as GORM sees them. The first field is the key. NULL stands for a zero
 // time and for a nil slice.
@@ -62,6 +65,15 @@ type tokenRow struct {
 	ReplaySealed    []byte  `gorm:"column:replay_sealed"`
 	ReplayExpiresAt *int64  `gorm:"column:replay_expires_at"`
 	RevokedAt       *int64  `gorm:"column:revoked_at"`
+}
+
+// columnsOf returns the names of the columns.
+func columnsOf[Row any]() (names []string) {
+	for field := range reflect.TypeFor[Row]().Fields() {
+		name, _, _ := strings.Cut(strings.TrimPrefix(field.Tag.Get("gorm"), "column:"), ";")
+		names = append(names, name)
+	}
+	return names
 }
 
 // values returns what the fields of a row hold, in their order, which is that of the columns in

@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"bytes"
 	"database/sql"
 	"errors"
 	"io/fs"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oauthstore/oauthstore/gormrepo"
 	"github.com/oauthstore/oauthstore/gormrepo/sqlite"
 	"github.com/oauthstore/oauthstore/repository"
 )
@@ -68,6 +68,24 @@ func TestWhatCannotBeOpenedIsRefusedAtOnceAndLeftAsItWas(t *testing.T) {
 			execRaw(t, path, "CREATE TABLE oauth_migrations (id TEXT PRIMARY KEY)", "INSERT INTO oauth_migrations VALUES ('0001'), ('9999')")
 			return path
 		}, "newer than this program"},
+		"the database of MCP Memory Service": {func(t *testing.T) string {
+			path := dbPath(t)
+			execRaw(t, path, memoryService...)
+			if err := os.Chmod(path, 0o640); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}, "MCP Memory Service"},
+		"a database with a table of our name, in WAL mode": {func(t *testing.T) string {
+			path := dbPath(t)
+			execRaw(t, path, "PRAGMA journal_mode = WAL", "CREATE TABLE oauth_grants (id TEXT PRIMARY KEY, granted TEXT)")
+			return path
+		}, "table oauth_grants has no column client_id"},
+		"a database with migrations that are not ours": {func(t *testing.T) string {
+			path := dbPath(t)
+			execRaw(t, path, "CREATE TABLE oauth_migrations (version INTEGER)")
+			return path
+		}, "table oauth_migrations has no column id"},
 		"an empty path": {func(*testing.T) string { return "" }, "the path is empty"},
 		"a URI":         {func(*testing.T) string { return "file:oauth.db?cache=shared" }, "is a URI"},
 		"a path that is too long": {func(t *testing.T) string {
@@ -77,7 +95,7 @@ func TestWhatCannotBeOpenedIsRefusedAtOnceAndLeftAsItWas(t *testing.T) {
 		for _, d := range sqliteDrivers {
 			t.Run(d.name+" "+name, func(t *testing.T) {
 				path := prepare.path(t)
-				before, _ := os.ReadFile(path)
+				before := stateOf(t, path)
 				began := time.Now()
 				store, err := d.open(t.Context(), path, nil)
 				if err == nil {
@@ -90,11 +108,64 @@ func TestWhatCannotBeOpenedIsRefusedAtOnceAndLeftAsItWas(t *testing.T) {
 				if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), prepare.wants) {
 					t.Errorf("the error does not say %q and the path: %v", prepare.wants, err)
 				}
-				if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
-					t.Error("the file changed")
+				for what, after := range stateOf(t, path) {
+					if before[what] != after {
+						t.Errorf("%s changed: %q to %q", what, before[what], after)
+					}
 				}
 			})
 		}
+	}
+}
+
+// memoryService makes tables as MCP Memory Service (Python) has them: its settings have the names
+// that ours have.
+var memoryService = []string{
+	`CREATE TABLE oauth_clients (client_id TEXT PRIMARY KEY, client_secret TEXT NOT NULL, client_name TEXT,
+		redirect_uris TEXT NOT NULL, response_types TEXT NOT NULL, grant_types TEXT NOT NULL, scope TEXT,
+		token_endpoint_auth_method TEXT, created_at REAL NOT NULL, metadata TEXT)`,
+	`CREATE TABLE oauth_access_tokens (token TEXT PRIMARY KEY, client_id TEXT NOT NULL, expires_at REAL NOT NULL)`,
+}
+
+// stateOf describes a file, and what lies beside it.
+func stateOf(t *testing.T, path string) map[string]string {
+	t.Helper()
+	is := make(map[string]string)
+	if data, err := os.ReadFile(path); err == nil {
+		is["the file"] = string(data)
+	}
+	if info, err := os.Stat(path); err == nil {
+		is["its mode"] = info.Mode().String()
+	}
+	if filepath.IsAbs(path) {
+		names, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		is["what is beside it"] = strings.Join(names, " ")
+	}
+	return is
+}
+
+func TestTablesOfAnotherProgramAreRefusedByEachDatabase(t *testing.T) {
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			address := s.database(t)
+			db := s.handle(t, address)
+			if err := db.Exec("CREATE TABLE oauth_clients (client_id INTEGER PRIMARY KEY, secret INTEGER)").Error; err != nil {
+				t.Fatal(err)
+			}
+			_, errOpen := s.open(t.Context(), address, nil)
+			_, errNew := gormrepo.New(db, nil)
+			for how, err := range map[string]error{"Open": errOpen, "New": errNew} {
+				if !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), "table oauth_clients has no column id") {
+					t.Errorf("%s: %v", how, err)
+				}
+			}
+			if tables, err := db.Migrator().GetTables(); err != nil || len(tables) != 1 {
+				t.Errorf("the tables are %q, %v", tables, err)
+			}
+		})
 	}
 }
 

@@ -157,9 +157,6 @@ func (h *handles) openFile(ctx context.Context) error {
 	if err := prepareFile(h.path); err != nil {
 		return err
 	}
-	if err := protect(h.path); err != nil {
-		return err
-	}
 	dsn, err := dsnOf(h.path)
 	if err != nil {
 		return err
@@ -168,6 +165,9 @@ func (h *handles) openFile(ctx context.Context) error {
 		return err
 	}
 	if err := gormrepo.CheckSchema(ctx, h.write, h.options.store()); err != nil {
+		return err
+	}
+	if err := protect(h.path); err != nil { // it is no other program's
 		return err
 	}
 	if h.lock, err = openWriterLock(h.path); err != nil {
