@@ -112,55 +112,65 @@ func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (d
 	return deleted, nil
 }
 
-// largestStep is how many codes and tokens one transaction of removeGrants deletes at most.
-const largestStep = 1000
+const (
+	largestStep   = 1000   // codes or tokens that one transaction of thinOut deletes
+	largestSearch = 50_000 // digests that one search of thinOut finds: each passes over what is deleted
+)
 
 // removeGrants deletes those of the grants that lock returns, with what hangs on them, and returns
-// how many grants these were. One grant can have a million tokens, so that it may take more than
-// one transaction; other calls write between these.
-func removeGrants(ctx context.Context, r access, ids []string,
-	lock func(q *session, ids []string) ([]string, error),
-) (removed int, _ error) {
-	for {
-		var more bool
-		err := r.write(ctx, severalChanges, func(q *session) error {
-			more, removed = false, 0 // it may run again
-			locked, err := lock(q, ids)
-			if err != nil || len(locked) == 0 {
-				return err
-			}
-			more, err = q.deleteUnder(locked)
-			if err != nil || more {
-				return err
-			}
-			removed, err = deleteByKey(q.grants, "id", locked)
-			return err
-		})
-		if err != nil {
+// how many grants these were.
+func removeGrants(ctx context.Context, r access, ids []string, lock grantLocker) (removed int, _ error) {
+	for _, table := range []func(q *session) *gorm.DB{(*session).codes, (*session).tokens} {
+		if few, err := thinOut(ctx, r, table, ids, lock); err != nil || !few {
 			return 0, err
 		}
-		if !more {
-			return removed, nil
-		}
 	}
+	err := r.write(ctx, severalChanges, func(q *session) error {
+		locked, err := lock(q, ids)
+		if err == nil {
+			removed, err = deleteByKey(q.grants, "id", locked)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return removed, nil
 }
 
-// deleteUnder deletes codes and tokens of the grants, and reports whether there may be more.
-func (q *session) deleteUnder(grants []string) (more bool, err error) {
-	left := largestStep
-	for _, table := range []func() *gorm.DB{q.codes, q.tokens} {
+// grantLocker locks grants, and returns those of them that may be removed.
+type grantLocker = func(q *session, ids []string) ([]string, error)
+
+// thinOut deletes codes or tokens of the grants until few are left, which may go with the grants.
+// One grant can have a million; other calls write between the transactions. It returns false if lock
+// returns none of the grants that have more.
+func thinOut(ctx context.Context, r access, table func(q *session) *gorm.DB, ids []string, lock grantLocker) (few bool, _ error) {
+	for {
 		var found [][]byte
-		if err := table().Where("grant_id IN ?", grants).Limit(left).Pluck("digest", &found).Error; err != nil {
-			return false, err
+		if err := r.read(ctx, func(q *session) error {
+			return table(q).Where("grant_id IN ?", ids).Limit(largestSearch).Pluck("digest", &found).Error
+		}); err != nil || len(found) <= largestStep {
+			return err == nil, err
 		}
-		if _, err := deleteByKey(table, "digest", found); err != nil {
-			return false, err
+		deleted := 0
+		for step := range slices.Chunk(found, largestStep) {
+			n := 0
+			if err := r.write(ctx, severalChanges, func(q *session) error {
+				locked, err := lock(q, ids)
+				if err == nil {
+					under := func() *gorm.DB { return table(q).Where("grant_id IN ?", locked) }
+					n, err = deleteByKey(under, "digest", step)
+				}
+				return err
+			}); err != nil {
+				return false, err
+			}
+			deleted += n
 		}
-		if left -= len(found); left == 0 {
-			return true, nil
+		if deleted == 0 {
+			return false, nil
 		}
 	}
-	return false, nil
 }
 
 // lockAndRevoke returns those of the grants that are there. Nothing is added to them any more.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -68,6 +69,8 @@ type Store struct {
 	mu     sync.RWMutex // guards closed, and calls.Add against Close
 	closed bool
 	calls  sync.WaitGroup
+
+	transactions atomic.Int64 // that are under way
 }
 
 var _ repository.Store = (*Store)(nil)
@@ -210,11 +213,21 @@ func (s *Store) during(ctx context.Context, fn func() error) error {
 }
 
 func (s *Store) read(ctx context.Context, fn func(q *session) error) error {
-	return s.during(ctx, func() error { return s.database.read(ctx, fn) })
+	return s.during(ctx, func() error { return s.database.read(ctx, checkNow(fn)) })
 }
 
 func (s *Store) write(ctx context.Context, kind writeKind, fn func(q *session) error) error {
-	return s.during(ctx, func() error { return s.database.write(ctx, kind, fn) })
+	return s.during(ctx, func() error { return s.database.write(ctx, kind, checkNow(fn)) })
+}
+
+// checkNow is fn behind a look at the reading of the clock.
+func checkNow(fn func(q *session) error) func(q *session) error {
+	return func(q *session) error {
+		if err := repository.CheckNow(q.now); err != nil {
+			return err
+		}
+		return fn(q)
+	}
 }
 
 func (s *Store) forget(ctx context.Context) {
@@ -222,8 +235,12 @@ func (s *Store) forget(ctx context.Context) {
 }
 
 // Close waits for calls under way. It closes the handles unless they belong to the application.
+// Within fn of InTx it would wait for itself: it returns ErrInvalid and does nothing.
 func (s *Store) Close() (err error) {
 	defer s.wrap("close", &err)
+	if s.transactions.Load() > 0 && calledByInTx() {
+		return fmt.Errorf("%w: Close within InTx would wait for itself", repository.ErrInvalid)
+	}
 	s.mu.Lock()
 	closed := s.closed
 	s.closed = true

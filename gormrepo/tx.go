@@ -3,6 +3,8 @@ package gormrepo
 import (
 	"context"
 	"errors"
+	"runtime"
+	"strings"
 
 	"github.com/oauthstore/oauthstore/repository"
 )
@@ -25,6 +27,8 @@ type access interface {
 
 // InTx implements repository.Store.
 func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) error) (err error) {
+	s.transactions.Add(1)
+	defer s.transactions.Add(-1)
 	err = s.write(ctx, severalChanges, func(q *session) error {
 		t := &tx{session: q}
 		defer func() { t.done = true }()
@@ -35,6 +39,21 @@ func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) er
 	}
 	s.wrap("transaction", &err)
 	return err
+}
+
+// calledByInTx reports whether InTx, of this Store or another one, is among the callers.
+func calledByInTx() bool {
+	callers := make([]uintptr, 1000)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])
+	for {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, "/gormrepo.(*Store).InTx") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 // tx is what fn of InTx gets.

@@ -35,6 +35,7 @@ type Store struct {
 	pending  chan struct{}  // guarded by mu; nil unless a transaction has written; closed when that ends
 	delayed  sync.WaitGroup // readers that wait for pending
 	closed   atomic.Bool
+	inTx     atomic.Bool // a transaction is under way
 }
 
 // New returns an empty Store. Nothing runs in the background.
@@ -75,8 +76,13 @@ func (s *Store) Ping(ctx context.Context) (err error) {
 	return s.check(ctx)
 }
 
-// Close waits for the calls under way and forgets everything. Closing again is nil.
-func (s *Store) Close() error {
+// Close waits for the calls under way and forgets everything. Closing again is nil. Within fn of
+// InTx it would wait for itself: it returns ErrInvalid and does nothing.
+func (s *Store) Close() (err error) {
+	defer wrap("close", &err)
+	if s.inTx.Load() && calledByInTx() {
+		return fmt.Errorf("%w: Close within InTx would wait for itself", repository.ErrInvalid)
+	}
 	s.gate <- struct{}{}
 	defer func() { <-s.gate }()
 	s.lock()
@@ -91,7 +97,10 @@ func (s *Store) check(ctx context.Context) error {
 	if s.closed.Load() {
 		return repository.ErrClosed
 	}
-	return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return repository.CheckNow(s.clock())
 }
 
 func (s *Store) now() time.Time { return domain.Microsecond(s.clock()) }

@@ -2,6 +2,8 @@ package memoryrepo
 
 import (
 	"context"
+	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,6 +60,7 @@ func (t *tx) Tokens() repository.Tokens                         { return tokens{
 
 // start reads the clock and begins to remember changes.
 func (t *tx) start() {
+	t.store.inTx.Store(true)
 	t.at = t.store.now()
 	t.repo.remember = true
 }
@@ -74,7 +77,23 @@ func (t *tx) end(commit bool) {
 		t.store.mu.Unlock()
 		close(t.wrote)
 	}
+	t.store.inTx.Store(false)
 	<-t.store.gate
+}
+
+// calledByInTx reports whether InTx, of this Store or another one, is among the callers.
+func calledByInTx() bool {
+	callers := make([]uintptr, 1000)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])
+	for {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, "/memoryrepo.(*Store).InTx") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 func (t *tx) now() time.Time { return t.at }

@@ -24,6 +24,15 @@ func CheckLimit(limit int) error {
 	return nil
 }
 
+// CheckNow returns ErrInvalid for a reading of the clock before the year 1970 or after 9999. A clock
+// that was never set, for example, would revoke at a time that counts as none.
+func CheckNow(now time.Time) error {
+	if year := now.UTC().Year(); year < 1970 || year > 9999 {
+		return fmt.Errorf("%w: the clock is in the year %d, not in 1970 to 9999", ErrInvalid, year)
+	}
+	return nil
+}
+
 // CheckTokens returns nil if each token is valid and all have the same GrantID, ClientID and
 // Subject; else ErrInvalid, naming the field. For an empty list it returns nil.
 func CheckTokens(tokens []domain.Token) error {

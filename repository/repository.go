@@ -133,7 +133,8 @@ type Store interface {
 	// Ping returns nil if the store can answer.
 	Ping(ctx context.Context) error
 
-	// Close waits for calls under way and releases what the store holds. Closing again is nil.
+	// Close waits for calls under way and releases what the store holds. Closing again is nil. Called
+	// by fn of InTx, where it would wait for itself, it returns ErrInvalid, and the store stays open.
 	Close() error
 }
 

@@ -15,6 +15,8 @@ func storeChecks() []check {
 		{"Stats counts what is stored and what of it is live", storeStats},
 		{"after Close every method says closed, and closing again is nil", storeClosed},
 		{"Close waits for a transaction under way", storeClosesAfter},
+		{"Close by the function of a transaction is invalid, and both go on", storeClosedInside},
+		{"a clock before 1970 or after 9999 is invalid, and nothing is done", storeClock},
 	}
 }
 
@@ -76,6 +78,32 @@ func storeClosed(t *testing.T, f *fixture) {
 		}
 	}
 	must(t, f.Close())
+}
+
+func storeClosedInside(t *testing.T, f *fixture) {
+	must(t, f.InTx(f.ctx, func(tx repository.Repositories) error {
+		wantError(t, f.Close(), repository.ErrInvalid)
+		return put(f.ctx, tx, aClient(""))
+	}))
+	_, err := f.Clients().Get(f.ctx, aClient("").ID)
+	must(t, err)
+}
+
+func storeClock(t *testing.T, f *fixture) {
+	w := f.putWorld(t)
+	began := f.clock.Now()
+	for _, wrong := range []time.Time{
+		{}, time.Unix(-1, 0), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
+	} {
+		f.clock.Set(wrong)
+		for i, call := range w.calls(f.Store) {
+			if wantError(t, call(f.ctx), repository.ErrInvalid); t.Failed() {
+				t.Fatalf("in call %d at %v", i, wrong)
+			}
+		}
+		f.clock.Set(began)
+		f.wantWorld(t, w)
+	}
 }
 
 // storeClosesAfter checks that Close waits for a transaction under way, which goes on to its end.
