@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -31,6 +32,10 @@ type Config struct {
 	// SQLiteSynchronous is FULL (an acknowledged write survives power loss) or NORMAL (it survives a
 	// crash of the process). Empty: FULL.
 	SQLiteSynchronous string
+
+	// SQLiteAllowNetwork is sqlite.Options.AllowNetwork: the file may lie on a network file system,
+	// because a single machine alone ever has it open.
+	SQLiteAllowNetwork bool
 
 	// DatabaseURL names the database of a server, as postgres.Open and mysql.Open read it. Backends Postgres and
 	// MySQL alone read it.
@@ -108,6 +113,11 @@ var settings = []setting{
 		"SQLiteSynchronous", "MCP_OAUTH_SQLITE_SYNCHRONOUS", "FULL or NORMAL", "",
 		func(c Config) string { return c.SQLiteSynchronous },
 		func(c Config) bool { return !slices.Contains([]string{"", "FULL", "NORMAL"}, c.SQLiteSynchronous) },
+	},
+	{
+		"SQLiteAllowNetwork", "MCP_OAUTH_SQLITE_ALLOW_NETWORK", "true or false", "",
+		func(c Config) string { return strconv.FormatBool(c.SQLiteAllowNetwork) },
+		func(Config) bool { return false },
 	},
 	address(Postgres, "a URL such as postgres://user:password@host/database"),
 	address(MySQL, "a URL such as mysql://user:password@host/database"),

@@ -42,6 +42,8 @@ func TestEachVariableSetsItsField(t *testing.T) {
 		"path":               {"MCP_OAUTH_SQLITE_PATH", "x/y.db", with(func(c *Config) { c.SQLitePath = "x/y.db" })},
 		"path, memory":       {"MCP_OAUTH_SQLITE_PATH", ":memory:", with(func(c *Config) { c.SQLitePath = ":memory:" })},
 		"synchronous":        {"MCP_OAUTH_SQLITE_SYNCHRONOUS", "normal", with(func(c *Config) { c.SQLiteSynchronous = "NORMAL" })},
+		"network":            {"MCP_OAUTH_SQLITE_ALLOW_NETWORK", "true", with(func(c *Config) { c.SQLiteAllowNetwork = true })},
+		"no network":         {"MCP_OAUTH_SQLITE_ALLOW_NETWORK", "false", defaults},
 		"url":                {"MCP_OAUTH_DATABASE_URL", "postgres://h/d", with(func(c *Config) { c.DatabaseURL = "postgres://h/d" })},
 		"codes, least":       {"MCP_OAUTH_AUTHORIZATION_CODE_EXPIRE_MINUTES", "1", with(func(c *Config) { c.AuthorizationCodeTTL = time.Minute })},
 		"codes, most":        {"MCP_OAUTH_AUTHORIZATION_CODE_EXPIRE_MINUTES", "60", with(func(c *Config) { c.AuthorizationCodeTTL = time.Hour })},
@@ -70,6 +72,7 @@ func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
 	wrong := map[string]string{
 		"MCP_OAUTH_STORAGE_BACKEND":                   "redis",
 		"MCP_OAUTH_SQLITE_SYNCHRONOUS":                "OFF",
+		"MCP_OAUTH_SQLITE_ALLOW_NETWORK":              "yes",
 		"MCP_OAUTH_AUTHORIZATION_CODE_EXPIRE_MINUTES": "61",
 		"MCP_OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES":       "1h",
 		"MCP_OAUTH_REFRESH_TOKEN_EXPIRE_DAYS":         "99999999999999999999",
@@ -97,6 +100,7 @@ func TestAWrongValueIsRefused(t *testing.T) {
 	tests := map[string][]string{
 		"MCP_OAUTH_STORAGE_BACKEND":                   {"sqlite3", "memory,sqlite", "postgresql", "mariadb"},
 		"MCP_OAUTH_SQLITE_SYNCHRONOUS":                {"EXTRA", "1"},
+		"MCP_OAUTH_SQLITE_ALLOW_NETWORK":              {"yes", "NFS"},
 		"MCP_OAUTH_AUTHORIZATION_CODE_EXPIRE_MINUTES": {"0", "-1", "10.5", "10m", "0x10", "1e1"},
 		"MCP_OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES":       {"0", "1441"},
 		"MCP_OAUTH_REFRESH_TOKEN_EXPIRE_DAYS":         {"0", "366"},

@@ -17,6 +17,7 @@ type variables struct {
 	BaseDir              string        `env:"MCP_BASE_DIR"`
 	SQLitePath           string        `env:"MCP_OAUTH_SQLITE_PATH"`
 	SQLiteSynchronous    string        `env:"MCP_OAUTH_SQLITE_SYNCHRONOUS" envDefault:"FULL"`
+	SQLiteAllowNetwork   bool          `env:"MCP_OAUTH_SQLITE_ALLOW_NETWORK" envDefault:"false"`
 	DatabaseURL          string        `env:"MCP_OAUTH_DATABASE_URL"`
 	AuthorizationCodeTTL int16         `env:"MCP_OAUTH_AUTHORIZATION_CODE_EXPIRE_MINUTES" envDefault:"10"`
 	AccessTokenTTL       int16         `env:"MCP_OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES" envDefault:"60"`
@@ -106,6 +107,7 @@ func (v variables) config(environment map[string]string) Config {
 		Backend:              Backend(strings.ToLower(v.Backend)),
 		SQLitePath:           v.sqlitePath(environment),
 		SQLiteSynchronous:    strings.ToUpper(v.SQLiteSynchronous),
+		SQLiteAllowNetwork:   v.SQLiteAllowNetwork,
 		DatabaseURL:          DatabaseURL(v.DatabaseURL),
 		AuthorizationCodeTTL: time.Duration(v.AuthorizationCodeTTL) * time.Minute,
 		AccessTokenTTL:       time.Duration(v.AccessTokenTTL) * time.Minute,

@@ -42,7 +42,9 @@ func open(ctx context.Context, c Config) (repository.Store, error) {
 	}
 	switch c.Backend {
 	case SQLite:
-		return sqlite.Open(ctx, c.SQLitePath, &sqlite.Options{Synchronous: c.SQLiteSynchronous})
+		return sqlite.Open(ctx, c.SQLitePath, &sqlite.Options{
+			Synchronous: c.SQLiteSynchronous, AllowNetwork: c.SQLiteAllowNetwork,
+		})
 	case Postgres:
 		return postgres.Open(ctx, string(c.DatabaseURL), nil)
 	case MySQL:

@@ -57,6 +57,12 @@ type Options struct {
 	// Readers is the number of connections that read at once, beside the one that writes. 0: 4. A
 	// database in memory has one connection for everything, and Readers changes nothing.
 	Readers int
+
+	// AllowNetwork lets Open take a file on a network file system, or on one by FUSE that machines
+	// share. Set it only if a single machine ever has the database open: WAL needs memory that all
+	// its processes share, and several machines would corrupt the file. false: Open refuses it (on
+	// Linux). To share between machines, use package postgres or mysql.
+	AllowNetwork bool
 }
 
 // Open returns a Store on the database file at path. It creates the file (0600) and its directory
@@ -68,9 +74,10 @@ type Options struct {
 // 0600, and belong to the owner of the file, also if root opens it.
 //
 // An error names path and leaves the file as it was: a schema that is newer than the program, a
-// file that is no database, a directory, a read-only file, a network file system; on Linux also a
-// file with a second name, which is a hard link or a mount of the file itself: SQLite would keep a
-// -wal for each name. A symbolic link is followed. ctx ends the waits of Open, not the Store.
+// file that is no database, a directory, a read-only file; on Linux also a file on a network file
+// system (see Options.AllowNetwork), and one with a second name, which is a hard link or a mount of
+// the file itself: SQLite would keep a -wal for each name. A symbolic link is followed. ctx ends
+// the waits of Open, not the Store.
 func Open(ctx context.Context, path string, opts *Options) (*gormrepo.Store, error) {
 	return sqlitedb.Open(ctx, sqlitedb.Driver{
 		Name:      "sqlite",

@@ -54,6 +54,12 @@ type Options struct {
 	// Readers is the number of connections that read at once, beside the one that writes. 0: 4. A
 	// database in memory has one connection for everything, and Readers changes nothing.
 	Readers int
+
+	// AllowNetwork lets Open take a file on a network file system, or on one by FUSE that machines
+	// share. Set it only if a single machine ever has the database open: WAL needs memory that all
+	// its processes share, and several machines would corrupt the file. false: Open refuses it (on
+	// Linux). To share between machines, use package postgres or mysql.
+	AllowNetwork bool
 }
 
 // Open is sqlite.Open with the cgo driver. Processes with either driver may share a file. Options

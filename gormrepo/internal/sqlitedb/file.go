@@ -18,13 +18,15 @@ const Memory = ":memory:"
 // prepareFile makes the directory (0700) and an empty database file (0600) where they are missing,
 // and refuses what cannot be a database. It never opens an existing file: closing it again would
 // drop the POSIX locks that SQLite holds in this process (sqlite.org/howtocorrupt.html).
-func prepareFile(path string) error {
+func prepareFile(path string, allowNetwork bool) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot make the directory of %s: %w", path, err)
 	}
-	if err := refuseNetwork(dir, path); err != nil {
-		return err
+	if !allowNetwork {
+		if err := refuseNetwork(dir, path); err != nil {
+			return err
+		}
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

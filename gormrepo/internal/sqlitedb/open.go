@@ -35,12 +35,13 @@ const (
 
 // Options are those of the driver packages, which document the fields and convert to this type.
 type Options struct {
-	Now         func() time.Time
-	Logger      *slog.Logger
-	Synchronous string
-	TablePrefix string
-	SkipMigrate bool
-	Readers     int
+	Now          func() time.Time
+	Logger       *slog.Logger
+	Synchronous  string
+	TablePrefix  string
+	SkipMigrate  bool
+	Readers      int
+	AllowNetwork bool
 }
 
 // Open opens or creates the database at path, or one in memory for Memory.
@@ -154,7 +155,7 @@ func (h *handles) openFile(ctx context.Context) error {
 	if target, err := filepath.EvalSymlinks(h.path); err == nil {
 		h.path = target // SQLite follows links too: the lock file lies beside the -wal
 	}
-	if err := prepareFile(h.path); err != nil {
+	if err := prepareFile(h.path, h.options.AllowNetwork); err != nil {
 		return err
 	}
 	dsn, err := dsnOf(h.path)
