@@ -3,13 +3,13 @@ package gormrepo
 import (
 	"context"
 	"errors"
-	"reflect"
 	"strconv"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
 
 	"github.com/oauthstore/oauthstore/gormrepo/internal/dbfile"
+	"github.com/oauthstore/oauthstore/gormrepo/internal/sqlitecode"
 )
 
 // sqliteDialect is SQLite. A transaction that writes begins IMMEDIATE and is then the only one, so
@@ -261,7 +261,7 @@ const (
 )
 
 func sqliteMeaning(err error) meaning {
-	code := sqliteCode(err)
+	code := sqlitecode.Of(err)
 	m := meaning{
 		duplicate: code == sqlitePrimaryKey || code == sqliteUnique,
 		orphan:    code == sqliteForeignKey,
@@ -280,23 +280,3 @@ func sqliteMeaning(err error) meaning {
 // IsBusy reports whether err says that another connection to SQLite holds a lock, so that nothing
 // was done.
 func IsBusy(err error) bool { return sqliteMeaning(err).again }
-
-// sqliteCode returns the extended result code of a SQLite driver's error, 0 for any other error.
-// github.com/glebarez/go-sqlite and modernc.org/sqlite have a method, github.com/mattn/go-sqlite3
-// has a field; this package links neither.
-func sqliteCode(err error) int {
-	for ; err != nil; err = errors.Unwrap(err) {
-		if coded, ok := err.(interface{ Code() int }); ok {
-			return coded.Code()
-		}
-		v := reflect.ValueOf(err)
-		if v.Kind() != reflect.Struct {
-			continue
-		}
-		code, extended := v.FieldByName("Code"), v.FieldByName("ExtendedCode")
-		if code.IsValid() && extended.IsValid() && code.CanInt() && extended.CanInt() {
-			return int(max(code.Int(), extended.Int()))
-		}
-	}
-	return 0
-}
