@@ -18,6 +18,7 @@ type pragma struct{ name, value, readBack string }
 // driver, where their DSN grammars do not: each driver silently ignores the other's.
 type connector struct {
 	driver  driver.Driver
+	path    string // for errors
 	dsn     string
 	pragmas []pragma
 }
@@ -29,12 +30,12 @@ func (c connector) Driver() driver.Driver { return c.driver }
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.driver.Open(c.dsn)
 	if err != nil {
-		return nil, err
+		return nil, explained(c.path, err)
 	}
 	for _, p := range c.pragmas {
 		if err := apply(ctx, conn, p); err != nil {
 			_ = conn.Close()
-			return nil, err
+			return nil, explained(c.path, err)
 		}
 	}
 	return conn, nil

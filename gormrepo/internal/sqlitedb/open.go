@@ -79,7 +79,7 @@ func open(ctx context.Context, d Driver, path string, o Options) (_ *gormrepo.St
 		err = h.openFile(ctx)
 	}
 	if err != nil {
-		return nil, err
+		return nil, explained(h.path, err)
 	}
 	db := gormrepo.Database{Write: h.write, Read: h.read, Close: h.close}
 	if h.lock == nil {
@@ -90,7 +90,7 @@ func open(ctx context.Context, d Driver, path string, o Options) (_ *gormrepo.St
 	if err == nil { // and the -wal and -shm are there
 		h.files = dbfile.Remember(h.path)
 	}
-	return store, err
+	return store, explained(h.path, err)
 }
 
 func (o *Options) settle() error {
@@ -186,7 +186,7 @@ func (h *handles) openFile(ctx context.Context) error {
 // openWriter opens the one connection that writes. What it deletes, it overwrites with zeros. It
 // waits for locks in steps that ctx can end, so its own busy_timeout is 0 once it is set up.
 func (h *handles) openWriter(ctx context.Context, dsn string) error {
-	pool := sql.OpenDB(connector{h.driver.Driver, dsn, append(h.settings(),
+	pool := sql.OpenDB(connector{h.driver.Driver, h.path, dsn, append(h.settings(),
 		pragma{"secure_delete", "ON", "1"}, pragma{"busy_timeout", "0", "0"})})
 	pool.SetMaxOpenConns(1)
 	h.pools = append(h.pools, pool)
@@ -216,7 +216,7 @@ func (h *handles) settings() []pragma {
 }
 
 func (h *handles) openReaders(dsn string) error {
-	pool := sql.OpenDB(connector{h.driver.Driver, dsn, append(h.settings(),
+	pool := sql.OpenDB(connector{h.driver.Driver, h.path, dsn, append(h.settings(),
 		pragma{"journal_mode", "WAL", "wal"}, pragma{"query_only", "ON", "1"})})
 	pool.SetMaxOpenConns(h.options.Readers)
 	pool.SetMaxIdleConns(h.options.Readers)
