@@ -25,15 +25,28 @@ func list[Row, Entity any](ctx context.Context, r access, find func(q *session) 
 	if err != nil {
 		return nil, err
 	}
-	var rows []Row
+	var found []Row
 	if err := r.read(ctx, func(q *session) error {
-		return find(q).Session(&gorm.Session{QueryFields: true}).Where(key+" > ?", after).
-			Order(key).Limit(size).Find(&rows).Error
+		rows, err := find(q).Session(&gorm.Session{QueryFields: true}).Model(new(Row)).Where(key+" > ?", after).
+			Order(key).Limit(size).Rows()
+		if err != nil {
+			return err
+		}
+		defer rows.Close() //nolint:errcheck // read whole, or as far as it is wanted
+		found = found[:0] // it may run again
+		for bytes := 0; bytes <= repository.MaxPageBytes && rows.Next(); {
+			var row Row
+			if err := rows.Scan(pointers(&row)...); err != nil {
+				return err
+			}
+			found, bytes = append(found, row), bytes+bytesOf(&row)
+		}
+		return rows.Err()
 	}); err != nil {
 		return nil, err
 	}
-	entities := make([]Entity, 0, len(rows))
-	for _, row := range rows {
+	entities := make([]Entity, 0, len(found))
+	for _, row := range found {
 		entity, err := of(row)
 		if err != nil {
 			return nil, err

@@ -89,13 +89,28 @@ func values[Row any](row *Row) []any {
 
 // rest returns pointers to the fields of a row after its key, in the same order, for what was read
 // by that key.
-func rest[Row any](row *Row) []any {
+func rest[Row any](row *Row) []any { return pointers(row)[1:] }
+
+// pointers returns pointers to the fields of a row, in their order.
+func pointers[Row any](row *Row) []any {
 	fields := reflect.ValueOf(row).Elem()
-	list := make([]any, fields.NumField()-1)
+	list := make([]any, fields.NumField())
 	for i := range list {
-		list[i] = fields.Field(i + 1).Addr().Interface()
+		list[i] = fields.Field(i).Addr().Interface()
 	}
 	return list
+}
+
+// bytesOf returns how many bytes the texts and blobs of a row have.
+func bytesOf[Row any](row *Row) (sum int) {
+	fields := reflect.ValueOf(row).Elem()
+	for i := range fields.NumField() {
+		switch field := reflect.Indirect(fields.Field(i)); field.Kind() {
+		case reflect.String, reflect.Slice:
+			sum += field.Len()
+		}
+	}
+	return sum
 }
 
 // tables are the names of the tables, which begin with prefix.

@@ -120,7 +120,12 @@ func (r clients) List(ctx context.Context, page repository.Page) (_ []domain.Cli
 		return strings.Compare(a.ID, b.ID)
 	})
 	r.endRead()
-	return clones(rows), nil
+	return clones(rows, func(c *domain.Client) (size int) {
+		for _, member := range c.Metadata.Extra {
+			size += len(member)
+		}
+		return size
+	}), nil
 }
 
 func (r clients) clientsAfter(id string) iter.Seq[*domain.Client] {

@@ -224,11 +224,15 @@ func firstOf[V any](n int, rows iter.Seq[*V], compare func(a, b *V) int) []*V {
 	return kept[:min(n, len(kept))]
 }
 
-// clones returns deep copies of rows.
-func clones[V interface{ Clone() V }](rows []*V) []V {
-	out := make([]V, len(rows))
-	for i, row := range rows {
-		out[i] = (*row).Clone()
+// clones returns deep copies of rows, as many as go on a page. size is how many bytes a copy takes
+// beside its strings, which are shared.
+func clones[V interface{ Clone() V }](rows []*V, size func(row *V) int) []V {
+	out, bytes := make([]V, 0, len(rows)), 0
+	for _, row := range rows {
+		if bytes > repository.MaxPageBytes {
+			break
+		}
+		out, bytes = append(out, (*row).Clone()), bytes+size(row)
 	}
 	return out
 }

@@ -74,7 +74,7 @@ func (r grants) List(ctx context.Context, f repository.GrantFilter, page reposit
 	if err != nil {
 		return nil, err
 	}
-	return clones(rows), nil
+	return clones(rows, func(g *domain.Grant) int { return len(g.Data) }), nil
 }
 
 func (r grants) find(ctx context.Context, f repository.GrantFilter, after string, size int) ([]*domain.Grant, error) {

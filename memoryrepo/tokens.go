@@ -191,7 +191,7 @@ func (r tokens) List(ctx context.Context, f repository.TokenFilter, page reposit
 	if err != nil {
 		return nil, err
 	}
-	return clones(rows), nil
+	return clones(rows, func(t *domain.Token) int { return len(t.Data) + len(t.Replay.Sealed) }), nil
 }
 
 func (r tokens) find(ctx context.Context, f repository.TokenFilter, after domain.Digest, size int) ([]*domain.Token, error) {

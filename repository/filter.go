@@ -8,15 +8,19 @@ import (
 	"github.com/oauthstore/oauthstore/domain"
 )
 
-// The number of entities on a page.
+// The number of entities on a page, and of bytes.
 const (
 	DefaultPageLimit = 100
 	MaxPageLimit     = 1000
+	MaxPageBytes     = 8 << 20 // one entity more than fits ends the page
 )
 
 // Page asks for the entities that come after a key, in the byte order of the keys: IDs for clients
 // and grants, Digest.Hex for tokens. What exists during the whole walk is seen exactly once, while
 // others come and go.
+//
+// A page whose entities are large ends with the one that makes it larger than MaxPageBytes, before
+// Limit. So a short page is not the end of a walk: an empty one is.
 type Page struct {
 	After string // the key of the last one seen; empty: from the start
 	Limit int    // 0: DefaultPageLimit; at most MaxPageLimit

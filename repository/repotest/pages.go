@@ -1,6 +1,7 @@
 package repotest
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
@@ -15,6 +16,7 @@ func pageChecks() []check {
 		{"tokens are listed in the order of their digests", pageTokenOrder},
 		{"a walk sees each row once, whatever the size of its pages", pageWalk},
 		{"rows that exist during the whole walk are seen exactly once while others come and go", pageComeAndGo},
+		{"a page of large entities is short, and only an empty page is the last", pageLarge},
 		{"a limit of 0 is the default, of 1000 the most", pageLimits},
 		{"a limit below 0 or above 1000 is invalid", pageBadLimits},
 		{"a cursor need not exist, and one past the end lists none", pageCursor},
@@ -125,10 +127,10 @@ func (f *fixture) walk(t *testing.T, l listing, limit int) []string {
 		if len(got) > limit {
 			t.Fatalf("a page of %d has %d", limit, len(got))
 		}
-		seen = append(seen, got...)
-		if len(got) < limit {
+		if len(got) == 0 {
 			return seen
 		}
+		seen = append(seen, got...)
 		page.After = got[len(got)-1]
 	}
 }
@@ -147,6 +149,42 @@ func pageWalk(t *testing.T, f *fixture) {
 	}
 }
 
+// pageLarge fills the lists of grants and tokens with more than goes on a page.
+func pageLarge(t *testing.T, f *fixture) {
+	data := bytes.Repeat([]byte{'d'}, domain.MaxData)
+	c, family := aClient(""), aGrant("", aClient(""))
+	f.put(t, c, family)
+	const n = repository.MaxPageBytes/domain.MaxData + 4
+	for i := range n {
+		g, token := aGrant(fmt.Sprintf("-%02d", i), c), anAccess(fmt.Sprint(i), family)
+		g.Data, token.Data = data, data
+		f.put(t, g, token)
+	}
+	const most = repository.MaxPageBytes + domain.MaxData
+	page := repository.Page{Limit: repository.MaxPageLimit}
+	grants, err := f.Grants().List(f.ctx, repository.GrantFilter{}, page)
+	must(t, err)
+	wantBelow(t, grants, most, func(g domain.Grant) int { return len(g.Data) })
+	tokens, err := f.Tokens().List(f.ctx, repository.TokenFilter{}, page)
+	must(t, err)
+	wantBelow(t, tokens, most, func(token domain.Token) int { return len(token.Data) })
+	for i, l := range listings()[1:] {
+		wantCount(t, len(f.walk(t, l, page.Limit)), nil, n+1-i)
+	}
+}
+
+// wantBelow wants entities that have data, and at most so many bytes of it.
+func wantBelow[E any](t *testing.T, entities []E, most int, size func(E) int) {
+	t.Helper()
+	sum := 0
+	for _, entity := range entities {
+		sum += size(entity)
+	}
+	if sum == 0 || sum > most {
+		t.Errorf("a page has %d bytes of data, not 1 to %d", sum, most)
+	}
+}
+
 func pageComeAndGo(t *testing.T, f *fixture) {
 	for i := range 30 {
 		f.putRow(t, fmt.Sprintf("-%02d", i))
@@ -157,10 +195,10 @@ func pageComeAndGo(t *testing.T, f *fixture) {
 		for turn := 0; ; turn++ {
 			got, err := l.keys(f, page)
 			must(t, err)
-			seen = append(seen, got...)
-			if len(got) < page.Limit {
+			if len(got) == 0 {
 				break
 			}
+			seen = append(seen, got...)
 			page.After = got[len(got)-1]
 			f.comeAndGo(t, round, turn)
 		}

@@ -97,7 +97,7 @@ func (p *Pages) ofApps(ctx context.Context, f repository.GrantFilter, after stri
 				found = append(found, grant)
 			}
 		}
-		if len(found) > shownGrants || len(grants) < repository.DefaultPageLimit {
+		if len(found) > shownGrants || len(grants) == 0 {
 			return found, nil
 		}
 	}

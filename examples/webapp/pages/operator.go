@@ -72,7 +72,7 @@ func (p *Pages) find(ctx context.Context, body *operatorPage, after string) erro
 	if body.Query != "" {
 		size = repository.MaxPageLimit
 	}
-	for looked := 0; ; looked += size {
+	for looked := 0; ; {
 		clients, err := p.Store.Clients().List(ctx, repository.Page{After: after, Limit: size})
 		if err != nil {
 			return err
@@ -87,11 +87,11 @@ func (p *Pages) find(ctx context.Context, body *operatorPage, after string) erro
 			}
 			body.Clients = append(body.Clients, listed{client, nameOf(client), client.ID == SiteID})
 		}
-		if len(clients) < size {
+		if len(clients) == 0 {
 			return nil
 		}
 		after = clients[len(clients)-1].ID
-		if looked+size >= lookedThrough {
+		if looked += len(clients); looked >= lookedThrough {
 			body.Next, body.Looked = nextPage(body.Query, after), true
 			return nil
 		}
