@@ -33,7 +33,7 @@ func list[Row, Entity any](ctx context.Context, r access, find func(q *session) 
 			return err
 		}
 		defer rows.Close() //nolint:errcheck // read whole, or as far as it is wanted
-		found = found[:0] // it may run again
+		found = found[:0]  // it may run again
 		for bytes := 0; bytes <= repository.MaxPageBytes && rows.Next(); {
 			var row Row
 			if err := rows.Scan(pointers(&row)...); err != nil {

@@ -120,6 +120,13 @@ type Store interface {
 	// InTx runs fn in one transaction, with one reading of the clock, and commits if fn returns nil;
 	// otherwise it rolls back and returns fn's error unchanged. A panic rolls back and goes on.
 	// A method of tx that fails has changed nothing, and the transaction goes on: fn decides.
+	//
+	// A method of tx sees what was committed before the transaction began, and what the transaction has
+	// written; what others commit meanwhile, it may see or not. A row that a method has changed stays
+	// as it is until the transaction ends. Nothing else is promised, on any store: where a list was
+	// empty, another call may have committed a row before the next method runs. What has to look and
+	// then write is a method of its own.
+	//
 	// fn may run again after a serialization failure, a deadlock or a busy database, so it must not
 	// have effects of its own before InTx returns; retries are bounded and end with ctx. fn must use
 	// tx alone, in one goroutine: calling the Store from inside fn can wait for itself. A method of tx looks at its own

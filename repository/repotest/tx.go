@@ -20,6 +20,8 @@ func txChecks() []check {
 		{"uncommitted work is not seen outside", txInvisible},
 		{"a method that fails changes nothing and the transaction goes on", txGoesOn},
 		{"a transaction reads the clock once", txClock},
+		{"a transaction sees what was committed before it, and may see what is committed meanwhile", txSeesCommits},
+		{"a row that a transaction has changed stays as it is until the end", txKeepsRows},
 	}
 }
 
@@ -239,6 +241,87 @@ func txOwnWork(t *testing.T, f *fixture) {
 	wantList(t, grants, []domain.Grant{used})
 	wantList(t, tokens, []domain.Token{stored(anAccess("token", g))})
 	want(t, code, redeemed)
+}
+
+// beside calls fn, which writes, from another goroutine, and returns its error: that of an ended
+// context if it waits for the transaction under way.
+func (f *fixture) beside(fn func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(f.ctx, 250*time.Millisecond)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- fn(ctx) }()
+	return <-done
+}
+
+// txSeesCommits looks at a list in a transaction, has another call add to it, and looks again. The
+// other call may commit at once, or wait for the transaction; what it has committed may be seen, or
+// not yet, as on another node of a cluster. Whoever has looked may rely on neither.
+func txSeesCommits(t *testing.T, f *fixture) {
+	c, _ := f.family(t)
+	var before, after []domain.Grant
+	var beside error
+	must(t, f.InTx(f.ctx, func(tx repository.Repositories) (err error) {
+		filter := repository.GrantFilter{ClientID: c.ID}
+		if before, err = tx.Grants().List(f.ctx, filter, repository.Page{}); err != nil {
+			return err
+		}
+		id := "-" + domain.NewID() // the function may run again
+		beside = f.beside(func(ctx context.Context) error { return f.Grants().Create(ctx, aGrant(id, c)) })
+		after, err = tx.Grants().List(f.ctx, filter, repository.Page{})
+		return err
+	}))
+	switch {
+	case len(before) == 0:
+		t.Error("the grant of before is not seen")
+	case beside == nil && len(after) != len(before) && len(after) != len(before)+1:
+		t.Errorf("%d grants are listed after another was committed beside %d", len(after), len(before))
+	case beside != nil && len(after) != len(before):
+		t.Errorf("%d grants are listed beside %d, and the other call says %v", len(after), len(before), beside)
+	case beside != nil && !errors.Is(beside, context.DeadlineExceeded):
+		t.Errorf("the other call says %v", beside)
+	}
+}
+
+// txKeepsRows has another call update the client that a transaction has updated, and consume the code
+// that it has consumed. Where that gets in first, the function runs again, and the transaction is the
+// one that finds the code consumed.
+func txKeepsRows(t *testing.T, f *fixture) {
+	w := f.putWorld(t)
+	var others, consumed int // that succeeded, of the other calls
+	var errConsume error
+	must(t, f.InTx(f.ctx, func(tx repository.Repositories) error {
+		c, err := tx.Clients().Get(f.ctx, w.client.ID)
+		if err != nil {
+			return err
+		}
+		if c, err = tx.Clients().Update(f.ctx, c); err != nil {
+			return err
+		}
+		if _, errConsume = tx.AuthorizationCodes().Consume(f.ctx, w.code.Digest); errConsume != nil && !errors.Is(errConsume, repository.ErrConsumed) {
+			return errConsume
+		}
+		if f.beside(func(ctx context.Context) error { _, err := f.Clients().Update(ctx, w.client); return err }) == nil {
+			others++
+		}
+		if f.beside(func(ctx context.Context) error {
+			_, err := f.AuthorizationCodes().Consume(ctx, w.code.Digest)
+			return err
+		}) == nil {
+			consumed++
+		}
+		again, err := tx.Clients().Get(f.ctx, w.client.ID)
+		if err == nil && again.Version != c.Version {
+			t.Errorf("the client has version %d, and the transaction has written %d", again.Version, c.Version)
+		}
+		return err
+	}))
+	if errConsume == nil {
+		consumed++
+	}
+	want(t, consumed, 1)
+	c, err := f.Clients().Get(f.ctx, w.client.ID)
+	must(t, err)
+	want(t, c.Version, w.client.Version+1+int64(others))
 }
 
 func txGoesOn(t *testing.T, f *fixture) {
