@@ -83,30 +83,16 @@ func (q *session) consumeCode(d domain.Digest, code *domain.AuthorizationCode) (
 	return err == nil, err
 }
 
-func (r codes) DeleteExpired(ctx context.Context, limit int) (_ int, err error) {
+func (r codes) DeleteExpired(ctx context.Context, limit int) (deleted int, err error) {
 	defer r.wrap("delete expired authorization codes", &err)
-	if err := repository.CheckLimit(limit); err != nil {
-		return 0, err
+	deleted, err = sweep(ctx, r, limit, (*session).codes, "expires_at", deleteRows)
+	if err == nil && deleted < limit {
+		r.forget(ctx)
 	}
-	return sweep(ctx, r, limit, func(q *session) (int, error) { return q.deleteExpired(q.codes, limit) })
+	return deleted, err
 }
 
-// deleteExpired removes up to limit rows of a table of codes or tokens whose expires_at is not
-// after now.
-func (q *session) deleteExpired(table func() *gorm.DB, limit int) (int, error) {
-	found, err := q.due(table(), "expires_at", limit)
-	if err != nil {
-		return 0, err
-	}
-	return deleteByKey(table, "digest", found)
-}
-
-// due finds the digests of up to limit rows whose time in column is not after now, the earliest
-// first.
-func (q *session) due(table *gorm.DB, column string, limit int) (found [][]byte, err error) {
-	return found, skipLocked(table.Where(column+" <= ?", q.now.UnixMicro())).Order(column).
-		Limit(limit).Pluck("digest", &found).Error
-}
+func deleteRows(rows *gorm.DB) *gorm.DB { return rows.Delete(nil) }
 
 func (q *session) code(d domain.Digest) (domain.AuthorizationCode, error) {
 	row := codeRow{Digest: d[:]}

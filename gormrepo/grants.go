@@ -83,26 +83,25 @@ func (q *session) revoke(ids []string, why domain.Reason) (int, error) {
 	return int(fenced.RowsAffected), nil
 }
 
-// DeleteEnded first searches without the lock of a writer: it may read a million old grants that
-// are still in use and find none that has ended. After it has locked the grants that it found, it
-// checks them again, because a call may have added a code or a token since.
+// DeleteEnded first searches without the lock of a writer, and once: it may read a million old grants
+// that are still in use and find none that has ended. After it has locked the grants that it found,
+// it checks them again, because a call may have added a code or a token since.
 func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (deleted int, err error) {
 	defer r.wrap("delete ended grants", &err)
 	if err := repository.CheckLimit(limit); err != nil {
 		return 0, err
 	}
-	var ids []string
+	var found []string
 	if err := r.read(ctx, func(q *session) error {
-		return q.grantsEnded(before.UnixMicro()).Limit(limit).Pluck("id", &ids).Error
+		return q.grantsEnded(before.UnixMicro()).Limit(limit).Pluck("id", &found).Error
 	}); err != nil {
 		return 0, err
 	}
-	for batch := range slices.Chunk(ids, 500) { // a statement can have only so many parameters
+	for batch := range slices.Chunk(found, 500) { // a statement can have only so many parameters
 		n, err := removeGrants(ctx, r, batch, func(q *session, ids []string) ([]string, error) {
 			return q.lockEnded(ids, before.UnixMicro())
 		})
-		deleted += n
-		if err != nil {
+		if deleted += n; err != nil {
 			return deleted, err
 		}
 	}
@@ -126,11 +125,14 @@ func removeGrants(ctx context.Context, r access, ids []string, lock grantLocker)
 		}
 	}
 	err := r.write(ctx, severalChanges, func(q *session) error {
+		removed = 0 // it may run again
 		locked, err := lock(q, ids)
-		if err == nil {
-			removed, err = deleteByKey(q.grants, "id", locked)
+		if err != nil || len(locked) == 0 {
+			return err
 		}
-		return err
+		deleted := byKey(q.grants(), "id", locked).Delete(nil)
+		removed = int(deleted.RowsAffected)
+		return deleted.Error
 	})
 	if err != nil {
 		return 0, err
@@ -154,14 +156,16 @@ func thinOut(ctx context.Context, r access, table func(q *session) *gorm.DB, ids
 		}
 		deleted := 0
 		for step := range slices.Chunk(found, largestStep) {
-			n := 0
+			var n int
 			if err := r.write(ctx, severalChanges, func(q *session) error {
+				n = 0 // it may run again
 				locked, err := lock(q, ids)
-				if err == nil {
-					under := func() *gorm.DB { return table(q).Where("grant_id IN ?", locked) }
-					n, err = deleteByKey(under, "digest", step)
+				if err != nil || len(locked) == 0 {
+					return err
 				}
-				return err
+				deleted := byKey(table(q).Where("grant_id IN ?", locked), "digest", step).Delete(nil)
+				n = int(deleted.RowsAffected)
+				return deleted.Error
 			}); err != nil {
 				return false, err
 			}

@@ -2,6 +2,7 @@ package gormrepo
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -84,14 +85,12 @@ func skipLocked(q *gorm.DB) *gorm.DB {
 	return q.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate, Options: clause.LockingOptionsSkipLocked})
 }
 
-// deleteByKey deletes the rows with these keys. If rows must come in an order, a database looks for
-// them by the index; else it may read the whole of a small table, and wait for each locked row.
-// GORM leaves ORDER BY and LIMIT out for databases that have no such DELETE.
-func deleteByKey[Key any](table func() *gorm.DB, column string, keys []Key) (int, error) {
-	return inBatches(keys, func(batch []Key) (int, error) {
-		deleted := table().Where(column+" IN ?", batch).Order(column).Limit(len(batch)).Delete(nil)
-		return int(deleted.RowsAffected), deleted.Error
-	})
+// byKey selects the rows with these keys, up to 1000, for a DELETE or UPDATE. If rows must come in an
+// order, a database looks for them by the index; else it may read the whole of a small table, and
+// wait for each locked row. GORM leaves ORDER BY and LIMIT out for databases that have no such
+// statements.
+func byKey[Key any](table *gorm.DB, key string, keys []Key) *gorm.DB {
+	return table.Where(key+" IN ?", keys).Order(key).Limit(len(keys))
 }
 
 // inBatches calls fn with up to 500 keys at a time, because a statement can have only so many
@@ -107,18 +106,42 @@ func inBatches[Key any](keys []Key, fn func(batch []Key) (int, error)) (sum int,
 	return sum, nil
 }
 
-// sweep runs fn, which removes up to limit rows, in one transaction. If fewer were left to remove,
-// it makes unreadable what has been removed.
-func sweep(ctx context.Context, r access, limit int, fn func(q *session) (int, error)) (removed int, err error) {
-	err = r.write(ctx, severalChanges, func(q *session) (err error) {
-		removed, err = fn(q)
-		return err
-	})
-	if err != nil {
+// sweep removes up to limit codes or tokens of table whose time in column is not after now, the
+// earliest first, in batches that others write between. It returns how many, also with an error.
+// Each batch begins where the one before has ended: else a search would pass over all that was
+// deleted since the oldest snapshot, that of a dump for example.
+func sweep(ctx context.Context, r access, limit int, table func(q *session) *gorm.DB, column string,
+	remove func(rows *gorm.DB) *gorm.DB,
+) (removed int, err error) {
+	if err := repository.CheckLimit(limit); err != nil {
 		return 0, err
 	}
-	if removed < limit {
-		r.forget(ctx)
+	for begin := int64(math.MinInt64); removed < limit; {
+		size := min(limit-removed, 500) // a statement can have only so many parameters
+		var due []struct {
+			Digest []byte
+			Due    int64
+		}
+		err := r.write(ctx, severalChanges, func(q *session) error {
+			found := skipLocked(table(q).Select("digest, "+column+" AS due").Where(column+" BETWEEN ? AND ?", begin, q.now.UnixMicro())).
+				Order(column).Limit(size).Find(&due)
+			if found.Error != nil || len(due) == 0 {
+				return found.Error
+			}
+			digests := make([][]byte, len(due))
+			for i := range due {
+				digests[i] = due[i].Digest
+			}
+			return remove(byKey(table(q), "digest", digests)).Error
+		})
+		if err != nil {
+			return removed, err
+		}
+		removed += len(due)
+		if len(due) < size {
+			break
+		}
+		begin = due[len(due)-1].Due
 	}
 	return removed, nil
 }

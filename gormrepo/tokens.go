@@ -133,32 +133,21 @@ func (r tokens) List(ctx context.Context, f repository.TokenFilter, page reposit
 	return list(ctx, r, func(q *session) *gorm.DB { return q.tokensBy(f) }, "digest", after[:], page, tokenOf)
 }
 
-func (r tokens) DeleteExpired(ctx context.Context, limit int) (_ int, err error) {
+func (r tokens) DeleteExpired(ctx context.Context, limit int) (gone int, err error) {
 	defer r.wrap("delete expired tokens", &err)
-	if err := repository.CheckLimit(limit); err != nil {
-		return 0, err
+	deleted, err := sweep(ctx, r, limit, (*session).tokens, "expires_at", deleteRows)
+	if err != nil {
+		return deleted, err
 	}
-	return sweep(ctx, r, limit, func(q *session) (int, error) {
-		deleted, err := q.deleteExpired(q.tokens, limit)
-		if err != nil {
-			return 0, err
-		}
-		erased, err := q.eraseReplays(limit)
-		return deleted + erased, err
-	})
+	erased, err := sweep(ctx, r, limit, (*session).tokens, "replay_expires_at", eraseReplays)
+	if err == nil && max(deleted, erased) < limit {
+		r.forget(ctx)
+	}
+	return deleted + erased, err
 }
 
-// eraseReplays removes the sealed answers whose time has passed.
-func (q *session) eraseReplays(limit int) (int, error) {
-	found, err := q.due(q.tokens(), "replay_expires_at", limit)
-	if err != nil {
-		return 0, err
-	}
-	return inBatches(found, func(batch [][]byte) (int, error) {
-		erased := q.tokens().Where("digest IN ?", batch).
-			Updates(map[string]any{"replay_sealed": nil, "replay_expires_at": nil})
-		return int(erased.RowsAffected), erased.Error
-	})
+func eraseReplays(rows *gorm.DB) *gorm.DB {
+	return rows.Updates(map[string]any{"replay_sealed": nil, "replay_expires_at": nil})
 }
 
 // tokensToRows makes the rows before the transaction begins: other calls wait for a transaction.

@@ -51,8 +51,7 @@ type Grants interface {
 	// ones, and returns how many grants these were. A revoked grant goes when it was revoked before
 	// the given time; any other, when it expired or was last used (created, if never used) before it:
 	// one without an end of its own would stay for ever otherwise. All were created before it too. Limits are as for
-	// AuthorizationCodes.DeleteExpired. It may take more than one transaction; with an error, it returns
-	// how many grants are gone.
+	// AuthorizationCodes.DeleteExpired.
 	DeleteEnded(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
@@ -71,8 +70,9 @@ type AuthorizationCodes interface {
 	// consumed.
 	Consume(ctx context.Context, d domain.Digest) (domain.AuthorizationCode, error)
 
-	// DeleteExpired removes up to limit codes that have expired and returns how many. ErrInvalid for a limit below 1. A
-	// database server leaves out those that somebody else works on: 0 need not mean that none is left.
+	// DeleteExpired removes up to limit codes that have expired and returns how many, also with an
+	// error: it may take several transactions. ErrInvalid for a limit below 1. A database server
+	// leaves out those that somebody else works on: 0 need not mean that none is left.
 	DeleteExpired(ctx context.Context, limit int) (int, error)
 }
 

@@ -14,7 +14,7 @@ import (
 // The defaults of Options.
 const (
 	DefaultInterval  = 5 * time.Minute
-	DefaultBatch     = 200
+	DefaultBatch     = 10_000
 	DefaultRetention = 30 * 24 * time.Hour
 )
 
@@ -24,7 +24,9 @@ type Options struct {
 	// that instances do not fall in step. Default, also for a negative one: DefaultInterval.
 	Interval time.Duration
 
-	// Batch is how many entities one transaction removes at most. Default: DefaultBatch.
+	// Batch is how many entities one call of the store removes at most. gormrepo removes up to 500 in
+	// one transaction, but searches once a call: a large batch reads the old grants less often.
+	// Default: DefaultBatch.
 	Batch int
 
 	// Retention is how long a grant is kept after it has ended, and how long one is kept that nobody uses: without a live
