@@ -55,7 +55,11 @@ func (r grants) Revoke(ctx context.Context, f repository.GrantFilter, why domain
 	}
 	err = r.write(ctx, severalChanges, func(q *session) error {
 		var ids []string
-		err := q.grantsBy(f).Where("revoked_at IS NULL").Order("id").Pluck("id", &ids).Error
+		live := q.grantsBy(f).Where("revoked_at IS NULL")
+		if !q.oneWriter { // rows are locked in one order
+			live = live.Order("id")
+		}
+		err := live.Pluck("id", &ids).Error
 		if err == nil {
 			revoked, err = inBatches(ids, func(batch []string) (int, error) { return q.revoke(batch, why) })
 		}

@@ -3,7 +3,6 @@ package integration_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -241,10 +240,10 @@ func benchmarkLongestWait(b *testing.B, with backend, address string,
 // manyGrants stores n grants of a subject with two tokens each.
 func manyGrants(b *testing.B, store repository.Store, subject string, n int) {
 	b.Helper()
-	for i := range n / 500 {
+	for range n / 500 {
 		err := store.InTx(b.Context(), func(tx repository.Repositories) error {
-			for j := range 500 {
-				id := fmt.Sprint(subject, i, "-", j)
+			for range 500 {
+				id := domain.NewID()
 				access, refresh := newToken(domain.AccessToken, id), newToken(domain.RefreshToken, id)
 				access.Subject, refresh.Subject = subject, subject
 				grant := domain.Grant{ID: id, ClientID: theClient, Subject: subject, Scopes: access.Scopes, Resources: access.Resources}

@@ -75,19 +75,9 @@ func (r *robbed) cleanUp(t *testing.T) cleanup.Result {
 // that are stale from then on.
 func (r *robbed) rotateOnce(t *testing.T, users int) (stale []string) {
 	t.Helper()
-	mint := func(scopes []string) flow.Issued {
-		access, refresh := domain.NewSecret(), domain.NewSecret()
-		return flow.Issued{
-			Tokens: []domain.Token{
-				{Digest: domain.DigestOf(access), Kind: domain.AccessToken, Scopes: scopes, ExpiresAt: r.clock().Add(time.Hour)},
-				{Digest: domain.DigestOf(refresh), Kind: domain.RefreshToken, Scopes: scopes, ExpiresAt: r.clock().Add(720 * time.Hour)},
-			},
-			Response: flow.Response{AccessToken: access, TokenType: "Bearer", RefreshToken: refresh},
-		}
-	}
 	for range users {
 		id, scopes := domain.NewID(), []string{"read"}
-		first := mint(scopes)
+		first := minted(scopes, r.clock())
 		for i := range first.Tokens {
 			first.Tokens[i].GrantID, first.Tokens[i].ClientID, first.Tokens[i].Subject = id, theClient, theUser
 		}
@@ -101,7 +91,7 @@ func (r *robbed) rotateOnce(t *testing.T, users int) (stale []string) {
 		_, _, err = r.flow.Refresh(t.Context(), flow.RefreshRequest{
 			Token: raw,
 			Check: func(domain.Token) error { return nil },
-			Issue: func(old domain.Token, _ domain.Grant) (flow.Issued, error) { return mint(old.Scopes), nil },
+			Issue: func(old domain.Token, _ domain.Grant) (flow.Issued, error) { return minted(old.Scopes, r.clock()), nil },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -109,6 +99,18 @@ func (r *robbed) rotateOnce(t *testing.T, users int) (stale []string) {
 		stale = append(stale, raw)
 	}
 	return stale
+}
+
+// minted is an access token of an hour and a refresh token of a month.
+func minted(scopes []string, now time.Time) flow.Issued {
+	access, refresh := domain.NewSecret(), domain.NewSecret()
+	return flow.Issued{
+		Tokens: []domain.Token{
+			{Digest: domain.DigestOf(access), Kind: domain.AccessToken, Scopes: scopes, ExpiresAt: now.Add(time.Hour)},
+			{Digest: domain.DigestOf(refresh), Kind: domain.RefreshToken, Scopes: scopes, ExpiresAt: now.Add(720 * time.Hour)},
+		},
+		Response: flow.Response{AccessToken: access, TokenType: "Bearer", RefreshToken: refresh},
+	}
 }
 
 // opens tries each stale token at each offset of data, and counts those that open a sealed answer:
