@@ -29,8 +29,16 @@ type access interface {
 func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) error) (err error) {
 	s.transactions.Add(1)
 	defer s.transactions.Add(-1)
-	err = s.write(ctx, severalChanges, func(q *session) error {
-		t := &tx{session: q}
+	err = s.runTx(ctx, fn, false)
+	if err == errNeedsSavepoints { //nolint:errorlint // nobody else has it
+		err = s.runTx(ctx, fn, true)
+	}
+	return err
+}
+
+func (s *Store) runTx(ctx context.Context, fn func(tx repository.Repositories) error, savepoints bool) error {
+	err := s.write(ctx, severalChanges, func(q *session) error {
+		t := &tx{session: q, savepoints: savepoints}
 		defer func() { t.done = true }()
 		return t.verdict(fn(t))
 	})
@@ -40,6 +48,9 @@ func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) er
 	s.wrap("transaction", &err)
 	return err
 }
+
+// errNeedsSavepoints says that fn goes on after a method has failed in the middle.
+var errNeedsSavepoints = errors.New("a method has failed in the middle")
 
 // calledByInTx reports whether InTx, of this Store or another one, is among the callers.
 func calledByInTx() bool {
@@ -60,6 +71,14 @@ func calledByInTx() bool {
 type tx struct {
 	session *session
 	done    bool
+
+	// savepoints: each method that may fail in the middle runs in a savepoint, so that the transaction
+	// can go on. To a server, that is two round trips for each method, and few functions go on: so the
+	// first run does without. If a method then fails in the middle, the transaction is given up. The
+	// function runs again, with savepoints, if it calls another method or returns nil.
+	savepoints bool
+	givenUp    bool
+	goesOn     bool // a method was called after that
 
 	// lost is the error with which the database ended the transaction, or may have ended it. Nothing
 	// may run after it: it would be outside of the transaction.
@@ -89,6 +108,8 @@ func (t *tx) wrap(op string, err *error) { t.session.wrap(op, err) }
 func (t *tx) verdict(err error) error {
 	again := func(err error) bool { return t.session.meaning(err).again }
 	switch {
+	case t.givenUp && (t.goesOn || err == nil):
+		return &refusal{errNeedsSavepoints}
 	case t.lost != nil && (err == nil || errors.Is(err, repository.ErrClosed) || again(t.lost) && !again(err)):
 		return t.lost
 	case err != nil:
@@ -101,6 +122,9 @@ func (t *tx) verdict(err error) error {
 // ended.
 func (t *tx) usable(ctx context.Context) error {
 	if t.done {
+		if t.givenUp {
+			t.goesOn = true
+		}
 		return repository.ErrClosed
 	}
 	return ended(ctx)
@@ -128,13 +152,28 @@ func (t *tx) read(ctx context.Context, fn func(q *session) error) error {
 	return err
 }
 
-// write runs fn in a savepoint, and goes back to it if fn fails. It needs no savepoint if an fn of
-// this kind leaves no change when it fails, unless a failed statement makes the transaction
-// unusable.
 func (t *tx) write(ctx context.Context, kind writeKind, fn func(q *session) error) error {
-	if !kind.leavesChanges() && !t.session.abortsOnError {
+	switch {
+	case !kind.leavesChanges() && !t.session.abortsOnError:
 		return t.read(ctx, fn)
+	case t.savepoints:
+		return t.inSavepoint(ctx, fn)
 	}
+	if err := t.usable(ctx); err != nil {
+		return err
+	}
+	before := t.session.changed
+	err := fn(t.session)
+	t.check(err)
+	inTheMiddle := kind == severalChanges || t.session.changed > before || t.session.abortsOnError
+	if err != nil && inTheMiddle && !t.done {
+		t.done, t.givenUp = true, true
+	}
+	return err
+}
+
+// inSavepoint runs fn in a savepoint, and goes back to it if fn fails.
+func (t *tx) inSavepoint(ctx context.Context, fn func(q *session) error) error {
 	if err := t.usable(ctx); err != nil {
 		return err
 	}
