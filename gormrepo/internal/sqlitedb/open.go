@@ -151,7 +151,10 @@ func (h *handles) openMemory(ctx context.Context) error {
 	return h.openWriter(ctx, Memory)
 }
 
-func (h *handles) openFile(ctx context.Context) error {
+func (h *handles) openFile(ctx context.Context) (err error) {
+	if h.path, err = filepath.Abs(h.path); err != nil { // the program may change its directory
+		return err
+	}
 	if target, err := filepath.EvalSymlinks(h.path); err == nil {
 		h.path = target // SQLite follows links too: the lock file lies beside the -wal
 	}
