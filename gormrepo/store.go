@@ -95,7 +95,8 @@ var _ repository.Store = (*Store)(nil)
 // database of its own.
 //
 // On MySQL, a statement whose ctx has ended goes on waiting for its lock until
-// innodb_lock_wait_timeout is over: 50 seconds by default, 3 with Open of package mysql.
+// innodb_lock_wait_timeout is over: 50 seconds by default. Open of package mysql does not let the
+// server wait.
 func New(db *gorm.DB, opts *Options) (*Store, error) {
 	if db == nil || db.Config == nil || db.Statement == nil {
 		return nil, fmt.Errorf("gormrepo: new: %w: no *gorm.DB", repository.ErrInvalid)

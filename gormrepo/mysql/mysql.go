@@ -3,6 +3,7 @@
 package mysql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -40,7 +41,7 @@ type Options struct {
 	SkipMigrate bool
 
 	// MaxConns is the number of connections of the Store at most, those in use and the idle ones
-	// together. 0: 16.
+	// together, and those that the server has not closed yet. 0: 16.
 	MaxConns int
 }
 
@@ -52,10 +53,11 @@ type Options struct {
 // Open creates the schema on first use and brings an older one up to date, unless
 // Options.SkipMigrate is set. The tables are InnoDB's. Several instances may open at once.
 //
-// Each connection sets innodb_lock_wait_timeout=3, and on a Galera cluster wsrep_sync_wait=7, so
-// that a read waits until its node has what another one has acknowledged. Parameters of the address
-// go before that: wsrep_sync_wait=0 is faster where all clients write to one node, and may miss
-// what was just written where they do not.
+// Each connection sets innodb_lock_wait_timeout to 0 on MariaDB and to 1 on MySQL, so that the Store
+// waits for a row and not the server, lock_wait_timeout to 3, and on a Galera cluster
+// wsrep_sync_wait=7, so that a read waits until its node has what another one has acknowledged.
+// Parameters of the address go before that: wsrep_sync_wait=0 is faster where all clients write to
+// one node, and may miss what was just written where they do not.
 //
 // ctx ends the waits of Open, not the Store. An error never has the password. One that is
 // repository.ErrUnknownOutcome says that the connection was lost while the server committed.
@@ -74,6 +76,11 @@ func Open(ctx context.Context, address string, opts *Options) (*gormrepo.Store, 
 	if err := setVariables(ctx, config); err != nil {
 		return nil, fmt.Errorf("mysql: open %s: %w", where, err)
 	}
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	make(sessions, max(1, cmp.Or(o.MaxConns, serverdb.DefaultMaxConns))).bound(config)
 	pool, err := poolOf(config)
 	if err != nil {
 		return nil, fmt.Errorf("mysql: open: %w", err)
@@ -117,10 +124,12 @@ func setVariables(ctx context.Context, config *mysql.Config) error {
 		return err
 	}
 	variables := map[string]string{
-		// Row locks last as long as a commit. A statement goes on to wait for one when its caller
-		// has given up, and a node that gives its data to another one stands still until nobody
-		// waits: both would be for 50 seconds.
-		"innodb_lock_wait_timeout": "3",
+		// A statement goes on to wait when its caller has given up, and a node that gives its data to
+		// another one stands still until nobody waits. So the Store waits for a row, not the server: it
+		// tries again, on a connection that others have had meanwhile. That is 0 on MariaDB and 1,
+		// the least, on MySQL, for which M! begins a comment.
+		"innodb_lock_wait_timeout": "1/*M! -1 */",
+		"lock_wait_timeout":        "3", // for tables that are being altered, backed up or locked
 	}
 	if node {
 		variables["wsrep_sync_wait"] = "7" // before reads, updates and deletions, insertions

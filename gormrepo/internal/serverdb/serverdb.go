@@ -2,6 +2,7 @@
 package serverdb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -33,6 +34,9 @@ var ErrURL = fmt.Errorf("%w: the URL cannot be read", repository.ErrInvalid)
 // errForm is an ErrURL with what the URL should be.
 var errForm = fmt.Errorf("%w: it must be scheme://user:password@host:port/database, where a password has "+
 	"%%25 for %%, %%40 for @, %%2F for /, %%3F for ? and %%23 for #", ErrURL)
+
+// DefaultMaxConns is MaxConns where no number is given.
+const DefaultMaxConns = 16
 
 // ConnectTimeout is how long the attempt to connect to one address may take where the URL names no time.
 const ConnectTimeout = 10 * time.Second
@@ -106,9 +110,7 @@ func open(ctx context.Context, pool *sql.DB, dialector gorm.Dialector, opts *Opt
 	if opts != nil {
 		o = *opts
 	}
-	if o.MaxConns == 0 {
-		o.MaxConns = 16
-	}
+	o.MaxConns = cmp.Or(o.MaxConns, DefaultMaxConns)
 	if o.MaxConns < 0 {
 		return nil, fmt.Errorf("%w: MaxConns is %d, not 1 or more", repository.ErrInvalid, o.MaxConns)
 	}
