@@ -89,6 +89,9 @@ type traits struct {
 	// hasTable counts the tables that have a name, where statements find them.
 	hasTable string
 
+	// readOnly selects whether the server takes no writes: 1 or on, else 0 or off. "" is for a file.
+	readOnly string
+
 	// smallNames: the case of names counts for nothing, and TablePrefix is made small.
 	smallNames bool
 

@@ -25,6 +25,7 @@ var mysqlDialect = dialect{
 	name: "mysql",
 	traits: traits{
 		schema:   "mysql",
+		readOnly: "SELECT @@read_only",
 		hasTable: "SELECT count(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
 		clauses: callbacks.Config{ // no RETURNING, which MariaDB refuses in an UPDATE
 			CreateClauses: []string{"INSERT", "VALUES"},
@@ -264,9 +265,12 @@ const (
 	mysqlLockWaitTimeout = 1205
 	mysqlLockTableFull   = 1206
 	mysqlDeadlock        = 1213 // or another node of a Galera cluster was first
+	mysqlReadOnly        = 1290 // read_only is on: the server was the primary
 	mysqlNoSavepoint     = 1305 // it went with its transaction
 	mysqlReferenced      = 1451
 	mysqlNoReferenced    = 1452
+	mysqlReadOnlyTx      = 1792 // as 1290
+	mysqlReadOnlyMode    = 1836 // as 1290
 	mysqlGroupReplicated = 3101 // another member of a replication group was first
 )
 
@@ -299,16 +303,18 @@ func mysqlMeaning(err error) meaning {
 		return meaning{noAnswer: !isSentinel(err)}
 	}
 	m := meaning{
-		shown:   numberError{serverError("error " + named(strconv.Itoa(number), mysqlNames)), number},
-		again:   mysqlEndedByServer[number],
-		discard: number == mysqlUnknownCommand,
+		shown: numberError{serverError("error " + named(strconv.Itoa(number), mysqlNames)), number},
+		again: mysqlEndedByServer[number],
 	}
 	switch number {
 	case mysqlDuplicate:
 		m.duplicate = true
 	case mysqlReferenced, mysqlNoReferenced:
 		m.orphan = true
-	case mysqlRecordChanged, mysqlUnknownCommand, mysqlLockWaitTimeout, mysqlLockTableFull,
+	case mysqlUnknownCommand, mysqlReadOnly, mysqlReadOnlyTx, mysqlReadOnlyMode:
+		// A new connection may lead to another server.
+		m.again, m.txOver, m.refused, m.discard = true, true, true, true
+	case mysqlRecordChanged, mysqlLockWaitTimeout, mysqlLockTableFull,
 		mysqlDeadlock, mysqlNoSavepoint, mysqlGroupReplicated:
 		m.again, m.txOver, m.refused = true, true, true
 	}

@@ -20,6 +20,7 @@ var postgresDialect = dialect{
 	name: "postgres",
 	traits: traits{
 		schema:     "postgres",
+		readOnly:   "SELECT current_setting('transaction_read_only')", // a hot standby's is on
 		hasTable:   "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = $1 AND pg_catalog.pg_table_is_visible(oid)",
 		smallNames: true, // as PostgreSQL makes names that are not quoted
 		clauses: callbacks.Config{
@@ -107,6 +108,7 @@ func beginTx(ctx context.Context, db *gorm.DB) (transaction, error) {
 // The SQLSTATEs that this package tells apart (postgresql.org/docs/current/errcodes-appendix.html).
 const (
 	postgresForeignKey        = "23503"
+	postgresReadOnly          = "25006" // the server was the primary
 	postgresUnique            = "23505"
 	postgresSerialization     = "40001"
 	postgresCompletionUnknown = "40003"
@@ -140,6 +142,8 @@ func postgresMeaning(err error) meaning {
 		m.duplicate = true
 	case postgresForeignKey:
 		m.orphan = true
+	case postgresReadOnly: // a new connection may lead to another server
+		m.again, m.txOver, m.refused, m.discard = true, true, true, true
 	case postgresSerialization, postgresDeadlock, postgresLockNotAvailable:
 		m.again, m.txOver, m.refused = true, true, true
 	}

@@ -63,11 +63,7 @@ func (c *common) retry(waits context.Context, attempt func() (outcome, error)) (
 		case <-timer.C:
 		case <-waits.Done():
 			timer.Stop()
-			stopped := ended(waits)
-			if stopped == errPatience { //nolint:errorlint // it is never wrapped
-				stopped = fmt.Errorf("%w: %w", errPatience, c.withoutValues(err))
-			}
-			return rolledBack, stopped
+			return rolledBack, fmt.Errorf("%w: %w", ended(waits), c.withoutValues(err))
 		}
 	}
 }

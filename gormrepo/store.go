@@ -3,6 +3,7 @@ package gormrepo
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -127,6 +128,9 @@ func Open(ctx context.Context, db Database, opts *Options) (*Store, error) {
 // ready checks the handle and the schema.
 func (s *Store) ready(ctx context.Context, op string, opts *Options) (*Store, error) {
 	err := s.database.check(ctx)
+	if err == nil {
+		err = s.writable(ctx)
+	}
 	switch {
 	case err != nil:
 		s.wrap(op, &err)
@@ -253,13 +257,22 @@ func (s *Store) Close() (err error) {
 	return s.release()
 }
 
-// Ping returns nil if the database answers a query, and its files are those that were opened.
+// Ping returns nil if the database answers a query and takes writes, and its files are those that
+// were opened.
 func (s *Store) Ping(ctx context.Context) (err error) {
 	defer s.wrap("ping", &err)
-	var one int
-	return s.read(ctx, func(q *session) error {
-		return cmp.Or(s.intact(), q.queryText([]any{&one}, "SELECT 1"))
+	return s.writable(ctx)
+}
+
+func (s *Store) writable(ctx context.Context) error {
+	var readOnly string
+	err := s.read(ctx, func(q *session) error {
+		return cmp.Or(s.intact(), q.queryText([]any{&readOnly}, cmp.Or(q.readOnly, "SELECT 0")))
 	})
+	if err == nil && (readOnly == "1" || strings.EqualFold(readOnly, "on")) {
+		err = errors.New("the server is read-only: it is a replica, or no longer the primary")
+	}
+	return err
 }
 
 // Clients returns the repository of clients.

@@ -43,6 +43,11 @@ type Options struct {
 	// MaxConns is the number of connections of the Store at most, those in use and the idle ones
 	// together, and those that the server has not closed yet. 0: 16.
 	MaxConns int
+
+	// ConnMaxLifetime is how long a connection is used. After a switchover that leaves connections
+	// open, by DNS or a balancer, the Store may read what was true before it for this long. 0: one
+	// minute.
+	ConnMaxLifetime time.Duration
 }
 
 // Open returns a Store on the database that address names. The form of address is
@@ -68,6 +73,7 @@ func Open(ctx context.Context, address string, opts *Options) (*gormrepo.Store, 
 	}
 	config.ClientFoundRows = true      // rows that an update matched, as everywhere else
 	config.InterpolateParams = true    // one round trip, and on Galera no abort goes unnoticed
+	config.RejectReadOnly = false      // the Store does, and knows a COMMIT that was refused
 	config.Logger = &mysql.NopLogger{} // what it would log is returned
 	if config.Timeout <= 0 {
 		config.Timeout = serverdb.ConnectTimeout
@@ -104,17 +110,48 @@ type prompt struct {
 	time time.Duration
 }
 
-// Connect returns a connection. An error that is os.ErrDeadlineExceeded says that the time was over
+// Connect returns a connection to a server that takes writes: what a replica, or a primary of
+// yesterday, tells of a token may be over. An error that is os.ErrDeadlineExceeded says that the time was over
 // before ctx ended.
 func (p prompt) Connect(ctx context.Context) (driver.Conn, error) {
 	within, cancel := context.WithTimeout(ctx, p.time)
 	defer cancel()
 	conn, err := p.Connector.Connect(within)
+	if err == nil {
+		if err = checkWritable(within, conn); err != nil {
+			_ = conn.Close()
+		}
+	}
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("no answer within %v: %w", p.time, os.ErrDeadlineExceeded)
 	}
 	return conn, err //nolint:wrapcheck // the driver's, which database/sql knows
 }
+
+// checkWritable returns an error of the number that the server's answer to a write would have, if it
+// is read-only.
+func checkWritable(ctx context.Context, conn driver.Conn) error {
+	rows, err := conn.(driver.QueryerContext).QueryContext(ctx, "SELECT @@read_only", nil) //nolint:forcetypeassert // the driver's
+	if err != nil {
+		return err //nolint:wrapcheck // the driver's, which database/sql knows
+	}
+	defer rows.Close() //nolint:errcheck // read whole, or failed already
+	value := make([]driver.Value, 1)
+	if err := rows.Next(value); err != nil {
+		return err //nolint:wrapcheck // the driver's, which database/sql knows
+	}
+	if text, ok := value[0].([]byte); ok {
+		value[0] = string(text)
+	}
+	switch value[0] {
+	case int64(0), "0", "OFF":
+		return nil
+	}
+	return &mysql.MySQLError{Number: readOnly, Message: "the server is read-only: it is a replica, or no longer the primary"}
+}
+
+// readOnly is the number of ER_OPTION_PREVENTS_STATEMENT.
+const readOnly = 1290
 
 // setVariables adds to config the variables that each connection sets, but for those that the
 // address sets.

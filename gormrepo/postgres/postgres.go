@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	gormpostgres "gorm.io/driver/postgres"
 
@@ -42,11 +43,17 @@ type Options struct {
 	// MaxConns is the number of connections of the Store at most, those in use and the idle ones
 	// together. 0: 16.
 	MaxConns int
+
+	// ConnMaxLifetime is how long a connection is used. After a switchover that leaves connections
+	// open, by DNS or a balancer, the Store may read what was true before it for this long. 0: one
+	// minute.
+	ConnMaxLifetime time.Duration
 }
 
 // Open returns a Store on the database that url names. The form of url is
 // postgres://user:password@host:port/database?sslmode=..., or libpq's keyword=value. The
-// environment variables of libpq say what url leaves out.
+// environment variables of libpq say what url leaves out, but for target_session_attrs, which is
+// read-write: of several hosts, the Store uses the primary.
 //
 // Open creates the schema on first use and brings an older one up to date, unless
 // Options.SkipMigrate is set. Several instances may open at once.
@@ -60,6 +67,9 @@ func Open(ctx context.Context, url string, opts *Options) (*gormrepo.Store, erro
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = serverdb.ConnectTimeout
+	}
+	if config.ValidateConnect == nil {
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	pool := stdlib.OpenDB(*config)
 	where := fmt.Sprintf("%s@%s:%d/%s", config.User, config.Host, config.Port, config.Database)

@@ -26,6 +26,8 @@ type Options struct {
 	TablePrefix string
 	SkipMigrate bool
 	MaxConns    int
+
+	ConnMaxLifetime time.Duration
 }
 
 // ErrURL says that a URL cannot be read. It does not repeat the URL, which holds a password.
@@ -114,10 +116,13 @@ func open(ctx context.Context, pool *sql.DB, dialector gorm.Dialector, opts *Opt
 	if o.MaxConns < 0 {
 		return nil, fmt.Errorf("%w: MaxConns is %d, not 1 or more", repository.ErrInvalid, o.MaxConns)
 	}
+	if o.ConnMaxLifetime < 0 {
+		return nil, fmt.Errorf("%w: ConnMaxLifetime is %v, not more than 0", repository.ErrInvalid, o.ConnMaxLifetime)
+	}
 	pool.SetMaxOpenConns(o.MaxConns)
 	pool.SetMaxIdleConns(o.MaxConns)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	pool.SetConnMaxLifetime(30 * time.Minute) // so that a server that was added gets its share
+	pool.SetConnMaxLifetime(cmp.Or(o.ConnMaxLifetime, time.Minute))
 	if err := pool.PingContext(ctx); err != nil {
 		return nil, err
 	}
