@@ -241,17 +241,14 @@ func beginByStatements(ctx context.Context, db *gorm.DB) (transaction, error) {
 			return transaction{}, err
 		}
 	}
-	finish := func(text string) error {
+	commit := func() (bool, error) {
 		late, end := context.WithCancel(context.WithoutCancel(ctx))
 		defer end()
 		defer endLater(ctx, end)()
-		return run(late, text)
+		return true, run(late, "COMMIT")
 	}
-	return transaction{
-		db:       onConnection(ctx, db),
-		commit:   func() (bool, error) { return true, finish("COMMIT") },
-		rollback: func() { _ = finish("ROLLBACK") },
-	}, nil
+	rollback := func() { _ = run(ctx, "ROLLBACK") } // or the connection is closed, which rolls back as well
+	return transaction{onConnection(ctx, db), commit, rollback}, nil
 }
 
 // The errors that this package tells apart

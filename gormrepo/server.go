@@ -28,8 +28,8 @@ type transaction struct {
 	rollback func()
 }
 
-// grace is how long a COMMIT or ROLLBACK may go on after its ctx has ended. If it were cut off at
-// once, its outcome would be unknown.
+// grace is how long a COMMIT may go on after its ctx has ended. If it were cut off at once, its
+// outcome would be unknown.
 const grace = 5 * time.Second
 
 // write runs fn in a transaction at READ COMMITTED, also if the server's default is another level:

@@ -3,6 +3,7 @@ package gormrepo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 
@@ -130,6 +131,18 @@ func (t *tx) usable(ctx context.Context) error {
 	return ended(ctx)
 }
 
+// run runs fn. If ctx of InTx has ended and the driver says only that the connection is closed, the
+// error of ctx is in that of fn.
+func (t *tx) run(fn func(q *session) error) error {
+	err := fn(t.session)
+	t.check(err)
+	stopped := ended(t.session.db.Statement.Context)
+	if stopped != nil && t.session.meaning(err).noAnswer && !errors.Is(err, stopped) {
+		err = fmt.Errorf("%w: %w", stopped, err)
+	}
+	return err
+}
+
 // check ends the transaction for fn if the database has ended it with err, or the connection is
 // lost.
 func (t *tx) check(err error) {
@@ -144,8 +157,7 @@ func (t *tx) read(ctx context.Context, fn func(q *session) error) error {
 	if err := t.usable(ctx); err != nil {
 		return err
 	}
-	err := fn(t.session)
-	t.check(err)
+	err := t.run(fn)
 	if t.session.abortsOnError && t.session.meaning(err).shown != nil {
 		t.lose(err) // a savepoint for each read would be dear
 	}
@@ -182,8 +194,8 @@ func (t *tx) inSavepoint(ctx context.Context, fn func(q *session) error) error {
 		t.check(err)
 		return err
 	}
-	err := fn(t.session)
-	if t.check(err); t.done {
+	err := t.run(fn)
+	if t.done {
 		return err // the transaction is over, and its savepoint with it
 	}
 	if err != nil {

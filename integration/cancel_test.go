@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -143,5 +144,71 @@ func TestACallThatGaveUpSoonLeavesTheServerToo(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestACallUnderAnEndingContextReturnsTheErrorOfThatContext ends the ctx of calls at random moments.
+func TestACallUnderAnEndingContextReturnsTheErrorOfThatContext(t *testing.T) {
+	callers, times, longest := 16, 40, 100*time.Millisecond
+	if long() {
+		times = 540
+	}
+	for _, s := range servers {
+		t.Run(s.name, func(t *testing.T) {
+			opened(t, s.backend(), s.database(t), func(store repository.Store) {
+				var all sync.WaitGroup
+				var done, refused atomic.Int64
+				for range callers {
+					all.Go(func() {
+						for _, call := range briefCalls(store) {
+							for range times {
+								ctx, cancel := context.WithTimeout(t.Context(), rand.N(longest))
+								err := call(ctx)
+								cancel()
+								switch {
+								case err == nil:
+									done.Add(1)
+								case errors.Is(err, context.DeadlineExceeded):
+									refused.Add(1)
+								default:
+									t.Error(err)
+								}
+							}
+						}
+					})
+				}
+				all.Wait()
+				t.Logf("%d done, %d refused", done.Load(), refused.Load())
+				if refused.Load() == 0 {
+					t.Error("no context ended in time")
+				}
+			})
+		})
+	}
+}
+
+func briefCalls(store repository.Store) []func(ctx context.Context) error {
+	create := func(ctx context.Context, r repository.Repositories) error {
+		return r.Clients().Create(ctx, domain.Client{ID: domain.NewID(), Kind: domain.Dynamic})
+	}
+	list := func(ctx context.Context, r repository.Repositories) error {
+		return second(r.Clients().List(ctx, repository.Page{Limit: 1}))
+	}
+	return []func(ctx context.Context) error{
+		func(ctx context.Context) error { return create(ctx, store) },
+		func(ctx context.Context) error { return list(ctx, store) },
+		func(ctx context.Context) error {
+			return store.InTx(ctx, func(tx repository.Repositories) error {
+				for range 3 {
+					if err := create(ctx, tx); err != nil {
+						return err
+					}
+					if err := list(ctx, tx); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
 	}
 }

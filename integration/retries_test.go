@@ -168,10 +168,13 @@ func TestAnAnswerToCommitThatIsLostIsAnUnknownOutcome(t *testing.T) {
 	}
 }
 
-// TestACallEndsSoonAfterItsContextThoughTheServerIsSilent lets the network swallow a BEGIN, and a COMMIT, and what follows.
+var errFull = errors.New("full")
+
+// TestACallEndsSoonAfterItsContextThoughTheServerIsSilent lets the network swallow a BEGIN, a ROLLBACK or a COMMIT, and what
+// follows. Only a COMMIT may outlive its context.
 func TestACallEndsSoonAfterItsContextThoughTheServerIsSilent(t *testing.T) {
 	for _, s := range servers {
-		for _, at := range []string{"begin", "commit"} {
+		for _, at := range []string{"begin", "rollback", "commit"} {
 			t.Run(s.name+" "+at, func(t *testing.T) {
 				u, err := url.Parse(s.database(t))
 				if err != nil {
@@ -179,15 +182,27 @@ func TestACallEndsSoonAfterItsContextThoughTheServerIsSilent(t *testing.T) {
 				}
 				proxy := newCommitCutter(t, u.Host, false)
 				proxy.silent, u.Host = true, proxy.address
-				if at == "begin" {
+				switch at {
+				case "begin":
 					proxy.at = map[string]string{"PostgreSQL": "begin isolation level read committed", "MySQL": "start transaction"}[s.name]
+				case "rollback":
+					proxy.at = at
 				}
 				opened(t, s.backend(), u.String(), func(store repository.Store) {
 					ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 					defer cancel()
 					proxy.armed.Store(true)
+					begun := time.Now()
 					ended := make(chan error, 1)
-					go func() { ended <- store.Clients().Create(ctx, domain.Client{ID: "silent", Kind: domain.Dynamic}) }()
+					go func() {
+						ended <- store.InTx(ctx, func(tx repository.Repositories) error {
+							err := tx.Clients().Create(ctx, domain.Client{ID: "silent", Kind: domain.Dynamic})
+							if at == "rollback" && err == nil {
+								err = errFull
+							}
+							return err
+						})
+					}()
 					select {
 					case err = <-ended:
 					case <-time.After(20 * time.Second):
@@ -201,8 +216,15 @@ func TestACallEndsSoonAfterItsContextThoughTheServerIsSilent(t *testing.T) {
 					if unknown := errors.Is(err, repository.ErrUnknownOutcome); unknown != (at == "commit") || err == nil {
 						t.Errorf("got %v", err)
 					}
-					if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+					if at == "rollback" {
+						if !errors.Is(err, errFull) {
+							t.Errorf("%v is not the error of the function", err)
+						}
+					} else if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 						t.Errorf("%v is not the error of its context", err)
+					}
+					if took := time.Since(begun); at != "commit" && took > 2*time.Second {
+						t.Errorf("it outlived its context: %v", took)
 					}
 					proxy.release()
 				})
