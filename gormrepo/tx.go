@@ -175,8 +175,7 @@ func (t *tx) write(ctx context.Context, kind writeKind, fn func(q *session) erro
 		return err
 	}
 	before := t.session.changed
-	err := fn(t.session)
-	t.check(err)
+	err := t.run(fn)
 	inTheMiddle := kind == severalChanges || t.session.changed > before || t.session.abortsOnError
 	if err != nil && inTheMiddle && !t.done {
 		t.done, t.givenUp = true, true
