@@ -38,7 +38,11 @@ var mysqlDialect = dialect{
 		meaning:        mysqlMeaning,
 	},
 	open: func(c *common, db Database, lent bool) database {
-		return &mysql{server{common: c, db: db.Write, begin: beginByStatements}, lent}
+		begin := beginBy("START TRANSACTION")
+		if lent {
+			begin = beginBy("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION")
+		}
+		return &mysql{server{common: c, db: db.Write, begin: begin}, lent}
 	},
 }
 
@@ -67,7 +71,7 @@ func (d *mysql) check(ctx context.Context) error {
 	}
 	var unfit string
 	err := d.read(ctx, func(q *session) (err error) {
-		unfit, err = unfitSession(q)
+		unfit, err = unfitSession(q, d.lent)
 		return err
 	})
 	if err == nil && unfit != "" {
@@ -121,7 +125,9 @@ func (d *mysql) checkCluster(ctx context.Context) error {
 // unfitSession finds settings that break the contract: autocommit=0 (each read begins a
 // transaction, in which a token is live after another session has revoked it), a character set that
 // has no place for each character, and what changes what statements mean.
-func unfitSession(q *session) (string, error) {
+//
+// The sessions of an application's handle may have another isolation level: each transaction sets it.
+func unfitSession(q *session, lent bool) (string, error) {
 	var commits, keys bool
 	var limit uint64
 	var mode, completion string
@@ -151,6 +157,8 @@ func unfitSession(q *session) (string, error) {
 		return "the sessions enforce no foreign keys: leave foreign_key_checks on", nil
 	case level == "READ-UNCOMMITTED":
 		return "the sessions read what is not committed: set " + name + "='READ-COMMITTED' in the DSN", nil
+	case !lent && level != "READ-COMMITTED":
+		return "the sessions have the isolation level " + level + ", not READ COMMITTED", nil
 	case limit < 1<<32-1: // the default of old, a full 64 bits now
 		return "the sessions limit the rows of a SELECT: leave sql_select_limit at its default", nil
 	case strings.Contains(mode, "EMPTY_STRING_IS_NULL"):
@@ -226,9 +234,13 @@ func (d *mysql) migrateLocked(ctx context.Context, connection *gorm.DB, step fun
 	return step(q)
 }
 
-// beginByStatements sends BEGIN and COMMIT as statements, because the driver's Commit takes no ctx.
+// beginBy begins by statements, and sends COMMIT as one, because the driver's Commit takes no ctx.
 // If one of them fails, the connection may still be in a transaction, and is discarded.
-func beginByStatements(ctx context.Context, db *gorm.DB) (transaction, error) {
+func beginBy(statements ...string) func(ctx context.Context, db *gorm.DB) (transaction, error) {
+	return func(ctx context.Context, db *gorm.DB) (transaction, error) { return begun(ctx, db, statements) }
+}
+
+func begun(ctx context.Context, db *gorm.DB, statements []string) (transaction, error) {
 	run := func(ctx context.Context, text string) error {
 		err := (&session{db: db.Session(&gorm.Session{NewDB: true, Context: ctx})}).run(text)
 		if err != nil {
@@ -236,7 +248,7 @@ func beginByStatements(ctx context.Context, db *gorm.DB) (transaction, error) {
 		}
 		return err
 	}
-	for _, text := range []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION"} {
+	for _, text := range statements {
 		if err := run(ctx, text); err != nil {
 			return transaction{}, err
 		}

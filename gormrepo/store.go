@@ -39,7 +39,8 @@ type Options struct {
 
 // Database is what a driver package gives to Open.
 type Database struct {
-	// Write runs the writes. On a server it runs the reads too. On SQLite it is one connection.
+	// Write runs the writes. On a server it runs the reads too. On SQLite it is one connection. The
+	// sessions of MySQL are at READ COMMITTED.
 	Write *gorm.DB
 
 	// Read runs the reads of a SQLite file, on connections of its own. nil for a database in memory.

@@ -118,7 +118,13 @@ func (p prompt) Connect(ctx context.Context) (driver.Conn, error) {
 	defer cancel()
 	conn, err := p.Connector.Connect(within)
 	if err == nil {
-		if err = checkWritable(within, conn); err != nil {
+		err = checkWritable(within, conn)
+		if err == nil {
+			// For the connection, so that a transaction does not have to, by a round trip of its own.
+			_, err = conn.(driver.ExecerContext).ExecContext(within, //nolint:forcetypeassert // the driver's
+				"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil)
+		}
+		if err != nil {
 			_ = conn.Close()
 		}
 	}
