@@ -49,7 +49,7 @@ type Result struct {
 }
 
 // Run does one full pass: it removes expired codes and tokens, erases replays whose time has passed, and
-// removes ended and unused grants, in batches, until it finds nothing more; on a database server it leaves to the next pass
+// removes ended and unused grants, in batches of a minute at most, until it finds nothing more; on a database server it leaves to the next pass
 // what somebody else is working on. ctx ends it between batches too. An error
 // with one kind of entity does not keep it from the others; the Result counts what was removed.
 func Run(ctx context.Context, store repository.Store, opts *Options) (Result, error) {
@@ -60,25 +60,36 @@ func run(ctx context.Context, store repository.Store, o Options) (Result, error)
 	var r Result
 	before := o.Now().Add(-max(o.Retention, 0))
 	err := errors.Join(
-		drain(ctx, "authorization codes", &r.AuthorizationCodes, func() (int, error) {
+		drain(ctx, "authorization codes", &r.AuthorizationCodes, func(ctx context.Context) (int, error) {
 			return store.AuthorizationCodes().DeleteExpired(ctx, o.Batch)
 		}),
-		drain(ctx, "tokens", &r.Tokens, func() (int, error) {
+		drain(ctx, "tokens", &r.Tokens, func(ctx context.Context) (int, error) {
 			return store.Tokens().DeleteExpired(ctx, o.Batch)
 		}),
-		drain(ctx, "grants", &r.Grants, func() (int, error) {
+		drain(ctx, "grants", &r.Grants, func(ctx context.Context) (int, error) {
 			return store.Grants().DeleteEnded(ctx, before, o.Batch)
 		}),
 	)
 	return r, err
 }
 
+// batchTime is how long a batch may take. A message that a network has swallowed would end the
+// cleanup otherwise.
+const batchTime = time.Minute
+
+var errBatchTime = fmt.Errorf("a batch took longer than %v: %w", batchTime, context.DeadlineExceeded)
+
 // drain calls batch until it removes nothing, and counts what it removed.
-func drain(ctx context.Context, what string, count *int, batch func() (int, error)) error {
+func drain(ctx context.Context, what string, count *int, batch func(ctx context.Context) (int, error)) error {
+	inTime := func() (int, error) {
+		ctx, cancel := context.WithTimeoutCause(ctx, batchTime, errBatchTime)
+		defer cancel()
+		return batch(ctx)
+	}
 	for {
 		n, err := 0, ctx.Err()
 		if err == nil {
-			n, err = batch()
+			n, err = inTime()
 		}
 		*count += max(n, 0)
 		if err != nil {

@@ -195,6 +195,33 @@ func TestErrorsAreLoggedAndDoNotEndTheLoop(t *testing.T) {
 	})
 }
 
+func TestABatchThatIsNeverAnsweredEndsAfterAMinuteAndTheCleanupGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		store := &spy{Store: memoryrepo.New(nil)}
+		defer store.Close()
+		fill(t, store, 2, time.Now())
+		store.onCodes = func(ctx context.Context) {
+			if len(store.at) == 1 {
+				<-ctx.Done()
+				store.fail = context.Cause(ctx)
+			} else {
+				store.fail = nil
+			}
+		}
+		cleaner := cleanup.Start(store, &cleanup.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		time.Sleep(10 * time.Minute)
+		cleaner.Stop()
+		text := log.String()
+		if !strings.Contains(text, "level=WARN") || !strings.Contains(text, "longer than 1m0s") {
+			t.Errorf("the error is not logged: %s", text)
+		}
+		if !strings.Contains(text, "authorization_codes=2") {
+			t.Errorf("the next pass has removed nothing: %s", text)
+		}
+	})
+}
+
 func TestStopCancelsThePassUnderWayAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
