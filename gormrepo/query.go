@@ -119,8 +119,8 @@ func sweep(ctx context.Context, r access, limit int, table func(q *session) *gor
 	for begin := int64(math.MinInt64); removed < limit; {
 		size := min(limit-removed, 500) // a statement can have only so many parameters
 		var due []struct {
-			Digest []byte
-			Due    int64
+			Digest []byte `gorm:"column:digest"` // whatever the application's NamingStrategy says
+			Due    int64  `gorm:"column:due"`
 		}
 		err := r.write(ctx, severalChanges, func(q *session) error {
 			found := skipLocked(table(q).Select("digest, "+column+" AS due").Where(column+" BETWEEN ? AND ?", begin, q.now.UnixMicro())).
