@@ -95,7 +95,7 @@ func (d *mysql) checkCluster(ctx context.Context) error {
 	within, stop := patience(ctx)
 	defer stop()
 	_, err := d.retry(within, func() (outcome, error) {
-		return d.failed(d.readOnce(ctx, false, func(q *session) error {
+		_, err := d.readOnce(ctx, false, func(q *session) error {
 			if err := q.queryText([]any{&node}, "SELECT @@wsrep_on"); err != nil || !node {
 				return err
 			}
@@ -108,7 +108,8 @@ func (d *mysql) checkCluster(ctx context.Context) error {
 				return err
 			}
 			return q.queryText([]any{&name, &after}, prepared)
-		}))
+		})
+		return d.failed(err)
 	})
 	switch {
 	case mysqlNumber(err) == mysqlUnknownVariable:
@@ -287,7 +288,7 @@ const (
 // or takes none.
 var mysqlEndedByServer = map[int]bool{
 	1040: true, 1053: true, 1077: true, 1079: true, 1152: true, 1158: true, 1159: true, 1160: true, 1161: true, 1317: true,
-	1927: true, 3169: true, 4031: true,
+	1203: true, 1226: true, 1927: true, 3169: true, 4031: true,
 }
 
 // mysqlNames are the server's own names of what an operator has to mend.
@@ -298,6 +299,8 @@ var mysqlNames = map[string]string{
 	"1114": "ER_RECORD_FILE_FULL",
 	"1142": "ER_TABLEACCESS_DENIED_ERROR",
 	"1146": "ER_NO_SUCH_TABLE",
+	"1203": "ER_TOO_MANY_USER_CONNECTIONS",
+	"1226": "ER_USER_LIMIT_REACHED",
 	"1290": "ER_OPTION_PREVENTS_STATEMENT",
 	"1792": "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION",
 	"1836": "ER_READ_ONLY_MODE",

@@ -16,6 +16,7 @@ const (
 	committed   outcome = iota // or read; there is no error
 	rolledBack                 // nothing was done, and the error says why
 	mayRunAgain                // nothing was done, and the same may succeed
+	unconnected                // as mayRunAgain: no connection could be had
 	unknown                    // the COMMIT was sent, and its answer was lost
 )
 
@@ -32,6 +33,7 @@ const (
 	longestPatience = 10 * time.Second
 	shortestWait    = 200 * time.Microsecond
 	longestWait     = 20 * time.Millisecond
+	longestRest     = 250 * time.Millisecond // for a server that takes no connection, which costs it more than a statement
 )
 
 // errPatience ends the waits of a call that has no deadline.
@@ -47,15 +49,20 @@ func patience(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, longestPatience, errPatience)
 }
 
-// retry makes attempts until one ends otherwise than with mayRunAgain, or waits ends, which is the
-// patience of the call.
+// retry makes attempts until one ends otherwise than with mayRunAgain or unconnected, or waits ends,
+// which is the patience of the call.
 func (c *common) retry(waits context.Context, attempt func() (outcome, error)) (outcome, error) {
-	for wait := shortestWait; ; wait = min(2*wait, longestWait) {
+	for wait := shortestWait; ; wait *= 2 {
 		if err := ended(waits); err != nil {
 			return rolledBack, err
 		}
 		result, err := attempt()
-		if result != mayRunAgain {
+		switch result {
+		case mayRunAgain:
+			wait = min(wait, longestWait)
+		case unconnected:
+			wait = min(wait, longestRest)
+		default:
 			return result, err
 		}
 		timer := time.NewTimer(wait/2 + rand.N(wait)) //nolint:gosec // jitter is no secret

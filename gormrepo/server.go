@@ -62,7 +62,7 @@ func (d *server) attempt(ctx context.Context, fn func(q *session) error) (outcom
 		return err
 	})
 	if m := d.meaning(err); !connected && (m.noAnswer || m.again) {
-		result = mayRunAgain // the pool had no connection
+		result = unconnected
 	}
 	if stopped := ended(ctx); stopped != nil && err != nil {
 		return d.stopped(result, stopped, err)
@@ -120,30 +120,38 @@ func (d *server) read(ctx context.Context, fn func(q *session) error) error {
 	defer stop()
 	n := 0
 	_, err := d.retry(waits, func() (outcome, error) {
-		err := d.readOnce(ctx, n == 0, fn)
+		connected, err := d.readOnce(ctx, n == 0, fn)
 		n++
 		if stopped := ended(ctx); stopped != nil {
 			return rolledBack, stopped
 		}
-		if d.meaning(err).noAnswer && (n < times || isNetworkError(err)) {
+		m := d.meaning(err)
+		again := m.again || m.noAnswer && (n < times || isNetworkError(err))
+		switch {
+		case again && !connected:
+			return unconnected, err
+		case again:
 			return mayRunAgain, err
 		}
-		return d.failed(err)
+		return rolledBack, err
 	})
 	return err
 }
 
-func (d *server) readOnce(ctx context.Context, pooled bool, fn func(q *session) error) error {
+// readOnce reports whether there was a connection, which on the pool is not known.
+func (d *server) readOnce(ctx context.Context, pooled bool, fn func(q *session) error) (connected bool, _ error) {
 	if pooled {
-		return fn(d.session(inPool(ctx, d.db)))
+		return true, fn(d.session(inPool(ctx, d.db)))
 	}
-	return d.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
+	err := d.db.WithContext(ctx).Connection(func(db *gorm.DB) error {
+		connected = true
 		err := fn(d.session(onConnection(ctx, db)))
 		if d.meaning(err).discard {
 			discard(db)
 		}
 		return err
 	})
+	return connected, err
 }
 
 // forget leaves it to the server when its files forget: docs/operations.md says what to set.

@@ -145,30 +145,39 @@ func sharedDir(t *testing.T) string {
 	return dir
 }
 
+// startMariaDB starts one on a data directory of its own, and returns its address.
+func startMariaDB(t *testing.T, data string, more ...string) string {
+	t.Helper()
+	mySQL.url(t) // or skip the test
+	name, _, _ := servant(t)
+	mkdir(t, data)
+	install := exec.CommandContext(t.Context(), "mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
+		"--user="+name, "--datadir="+data)
+	install.Env = append(os.Environ(), "TMPDIR="+sharedTemp)
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
+	}
+	address := freeAddresses(t, 1)[0]
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program(t, data+".log", address, "mariadbd", append([]string{
+		"--no-defaults", "--user=" + name, "--datadir=" + data, "--socket=" + data + ".sock", "--bind-address=127.0.0.1", "--port=" + port,
+	}, more...)...)
+	t.Cleanup(func() { _ = os.Remove(data + ".log") })
+	return address
+}
+
 // mariaDBPair starts MariaDB twice, the second as a replica of the first.
 func mariaDBPair(t *testing.T) *pair {
 	t.Helper()
-	mySQL.url(t) // or skip the test
 	dir := sharedDir(t)
-	name, _, _ := servant(t)
 	p := &pair{server: mySQL}
-	for i, address := range freeAddresses(t, 2) {
-		data := filepath.Join(dir, fmt.Sprint("data", i))
-		mkdir(t, data)
-		install := exec.CommandContext(t.Context(), "mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal",
-			"--user="+name, "--datadir="+data)
-		install.Env = append(os.Environ(), "TMPDIR="+sharedTemp)
-		if out, err := install.CombinedOutput(); err != nil {
-			t.Fatalf("mariadb-install-db: %v\n%s", err, out)
-		}
-		_, port, err := net.SplitHostPort(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		program(t, data+".log", address, "mariadbd", "--no-defaults", "--user="+name, "--datadir="+data, "--socket="+data+".sock",
-			"--bind-address=127.0.0.1", "--port="+port, fmt.Sprint("--server-id=", i+1), "--log-bin", "--log-slave-updates",
-			"--binlog-format=ROW")
-		p.hosts[i], p.urls[i] = address, "mysql://root@"+address+"/mysql"
+	for i := range p.hosts {
+		p.hosts[i] = startMariaDB(t, filepath.Join(dir, fmt.Sprint("data", i)), fmt.Sprint("--server-id=", i+1), "--log-bin",
+			"--log-slave-updates", "--binlog-format=ROW")
+		p.urls[i] = "mysql://root@" + p.hosts[i] + "/mysql"
 		if i == 0 {
 			p.admin(t, 0, "CREATE DATABASE oauth", "CREATE USER store@localhost IDENTIFIED BY 'store'", "GRANT ALL ON oauth.* TO store@localhost")
 		}
