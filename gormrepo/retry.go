@@ -61,7 +61,7 @@ func (c *common) retry(waits context.Context, attempt func() (outcome, error)) (
 		case mayRunAgain:
 			wait = min(wait, longestWait)
 		case unconnected:
-			wait = min(wait, longestRest)
+			wait = min(max(wait, longestWait), longestRest)
 		default:
 			return result, err
 		}
