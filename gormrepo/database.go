@@ -104,6 +104,10 @@ type traits struct {
 	lockClause     clause.Locking
 	lockStatements func(c *compiler, grants, of string) grantLock
 
+	// skipsLocked are the clauses of a SELECT that locks its rows, and leaves out those that another
+	// transaction has locked. With oneWriter, there are none.
+	skipsLocked []clause.Expression
+
 	// fenceWrites are the columns that a fence writes beside last_used_at.
 	fenceWrites map[string]any
 
@@ -119,6 +123,9 @@ type traits struct {
 	// meaning says what an error of the driver means.
 	meaning func(err error) meaning
 }
+
+// skipLocked is the word for traits.skipsLocked that both servers have.
+var skipLocked = clause.Locking{Strength: clause.LockingStrengthUpdate, Options: clause.LockingOptionsSkipLocked}
 
 // meaning is what an error of a driver means. The zero value is that of nil, and of an error that
 // says nothing more.

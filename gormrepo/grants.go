@@ -194,7 +194,7 @@ func (q *session) lockAndRevoke(ids []string) (locked []string, err error) {
 // lockEnded returns those of the grants that no other transaction has locked and that have ended.
 func (q *session) lockEnded(ids []string, before int64) (ended []string, err error) {
 	var locked []string
-	err = skipLocked(q.grants().Where("id IN ?", ids)).Order("id").Pluck("id", &locked).Error
+	err = q.skipLocked(q.grants().Where("id IN ?", ids)).Order("id").Pluck("id", &locked).Error
 	if err != nil || len(locked) == 0 {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ var postgresDialect = dialect{
 		},
 		lockClause:     noKeyUpdate,
 		lockStatements: lockGrantAtOnce,
+		skipsLocked:    []clause.Expression{skipLocked},
 		insertsPairs:   true,
 		abortsOnError:  true,
 		meaning:        postgresMeaning,

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/oauthstore/oauthstore/repository"
 )
@@ -79,11 +78,8 @@ func whereEqual(q *gorm.DB, pairs ...string) *gorm.DB {
 }
 
 // skipLocked locks the selected rows, and leaves out rows that another transaction has locked. So
-// several instances can clean up at once, and do not wait for requests. GORM leaves it out for a
-// database without row locks.
-func skipLocked(q *gorm.DB) *gorm.DB {
-	return q.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate, Options: clause.LockingOptionsSkipLocked})
-}
+// several instances can clean up at once, and do not wait for requests.
+func (q *session) skipLocked(rows *gorm.DB) *gorm.DB { return rows.Clauses(q.skipsLocked...) }
 
 // byKey selects the rows with these keys, up to 1000, for a DELETE or UPDATE. If rows must come in an
 // order, a database looks for them by the index; else it may read the whole of a small table, and
@@ -123,7 +119,7 @@ func sweep(ctx context.Context, r access, limit int, table func(q *session) *gor
 			Due    int64  `gorm:"column:due"`
 		}
 		err := r.write(ctx, severalChanges, func(q *session) error {
-			found := skipLocked(table(q).Select("digest, "+column+" AS due").Where(column+" BETWEEN ? AND ?", begin, q.now.UnixMicro())).
+			found := q.skipLocked(table(q).Select("digest, "+column+" AS due").Where(column+" BETWEEN ? AND ?", begin, q.now.UnixMicro())).
 				Order(column).Limit(size).Find(&due)
 			if found.Error != nil || len(due) == 0 {
 				return found.Error
