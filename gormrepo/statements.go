@@ -28,7 +28,6 @@ type statements struct {
 	fence, fenceAndTouch statement
 
 	consumeCode, consumeToken, revokeToken statement
-	rotateToken                            statement // consumeToken that returns the row, for servers that can
 	lockGrantOfCode, lockGrantOfToken      grantLock
 }
 
@@ -71,14 +70,6 @@ func newStatements(d gorm.Dialector, traits traits, t tables) (*statements, erro
 		return c.statement(c.table(table).Model(row).Select(columns[1:]).Clauses(lock...).
 			Where(columns[0]+" = ?", key).Find(&[]map[string]any{}), key)
 	}
-	consumeToken := func(returns ...clause.Expression) statement {
-		return c.statement(c.table(t.tokens).Model(&tokenRow{}).Clauses(returns...).
-			Where("digest = ?", paramDigest).Where(sqlLive, paramNow).
-			Updates(map[string]any{
-				"consumed_at": paramNow, "replay_sealed": paramReplay, "replay_expires_at": paramReplayEnd,
-			}),
-			paramDigest, paramNow, paramReplay, paramReplayEnd)
-	}
 	s := &statements{
 		insertClient: c.insertion(t.clients, &clientRow{}),
 		insertGrant:  c.insertion(t.grants, &grantRow{}),
@@ -98,7 +89,12 @@ func newStatements(d gorm.Dialector, traits traits, t tables) (*statements, erro
 			Where("digest = ?", paramDigest).Where(sqlLive, paramNow).
 			Updates(map[string]any{"consumed_at": paramNow}),
 			byDigest...),
-		consumeToken: consumeToken(),
+		consumeToken: c.statement(c.table(t.tokens).Model(&tokenRow{}).
+			Where("digest = ?", paramDigest).Where(sqlLive, paramNow).
+			Updates(map[string]any{
+				"consumed_at": paramNow, "replay_sealed": paramReplay, "replay_expires_at": paramReplayEnd,
+			}),
+			paramDigest, paramNow, paramReplay, paramReplayEnd),
 		revokeToken: c.statement(c.table(t.tokens).Model(&tokenRow{}).
 			Where("digest = ? AND revoked_at IS NULL", paramDigest).
 			Updates(map[string]any{"revoked_at": paramNow}),
@@ -106,9 +102,6 @@ func newStatements(d gorm.Dialector, traits traits, t tables) (*statements, erro
 	}
 	s.lockedGrant = s.grant
 	if !traits.oneWriter {
-		if rotate := consumeToken(returning(c.columns(&tokenRow{})[1:]...)); rotate.returns {
-			s.rotateToken = rotate
-		}
 		s.lockedGrant = get(t.grants, &grantRow{}, traits.lockClause)
 		s.lockGrantOfCode = traits.lockStatements(c, t.grants, t.codes)
 		s.lockGrantOfToken = traits.lockStatements(c, t.grants, t.tokens)

@@ -3,7 +3,6 @@ package gormrepo
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -61,15 +60,6 @@ func (r tokens) Rotate(
 func (q *session) rotate(
 	old domain.Digest, replay domain.Replay, next []domain.Token, rows []tokenRow,
 ) (domain.Token, error) {
-	if len(next) > 0 && q.sql.rotateToken.returns {
-		before, rotated, err := q.rotateUnread(old, replay, next)
-		if err != nil {
-			return before, err
-		}
-		if rotated {
-			return before, q.insertTokens(next, rows)
-		}
-	}
 	before, dead := q.token(old)
 	if before.Digest.IsZero() {
 		return before, dead
@@ -96,33 +86,6 @@ func (q *session) rotate(
 	}
 	before.ConsumedAt, before.Replay = q.now, replay
 	return before, nil
-}
-
-// rotateUnread consumes the token without reading it first: the owner of next is that of the token,
-// or the caller is wrong. It returns false if the token or its grant is not live.
-func (q *session) rotateUnread(
-	old domain.Digest, replay domain.Replay, next []domain.Token,
-) (before domain.Token, rotated bool, err error) {
-	err = q.fence(q.sql.fenceAndTouch, next[0].GrantID, next[0].ClientID, next[0].Subject)
-	if isSentinel(err) {
-		return before, false, nil
-	}
-	row := tokenRow{Digest: old[:]}
-	if err == nil {
-		err = q.queryRow(rest(&row), q.sql.rotateToken, old[:], q.now.UnixMicro(), replay.Sealed, micros(replay.ExpiresAt))
-	}
-	if err != nil {
-		return before, false, ignore(err, repository.ErrNotFound)
-	}
-	q.changed++
-	if before, err = tokenOf(row); err != nil {
-		return before, false, err
-	}
-	if err := repository.CheckRotation(before, next); err != nil {
-		before.ConsumedAt, before.Replay = time.Time{}, domain.Replay{} // as it stays
-		return before, false, err
-	}
-	return before, true, nil
 }
 
 // unlessDead returns the token, and err unless the token has ended meanwhile: then it returns the

@@ -16,7 +16,7 @@ import (
 // mostTrips is how many round trips to the server each step may take. With a server that is 20 ms
 // away, each is 20 ms.
 var mostTrips = map[string]map[string]int64{
-	"PostgreSQL": {"check": 1, "authorize": 5, "exchange": 7, "refresh": 7, "revoke": 6},
+	"PostgreSQL": {"check": 1, "authorize": 5, "exchange": 7, "refresh": 8, "revoke": 6},
 	"MySQL":      {"check": 1, "authorize": 5, "exchange": 9, "refresh": 8, "revoke": 6},
 }
 

@@ -43,9 +43,6 @@ UPDATE "oauth_tokens" SET "consumed_at"=$1,"replay_expires_at"=$2,"replay_sealed
 -- revokeToken [digest now]
 UPDATE "oauth_tokens" SET "revoked_at"=$1 WHERE digest = $2 AND revoked_at IS NULL;
 
--- rotateToken [digest now replay_sealed replay_expires_at]
-UPDATE "oauth_tokens" SET "consumed_at"=$1,"replay_expires_at"=$2,"replay_sealed"=$3 WHERE digest = $4 AND (consumed_at IS NULL AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $5)) RETURNING "kind","grant_id","client_id","subject","scopes","resources","data","created_at","expires_at","consumed_at","replay_sealed","replay_expires_at","revoked_at";
-
 -- lockGrantOfCode.lock [digest]
 SELECT "id" FROM "oauth_grants" WHERE id = (SELECT grant_id FROM "oauth_authorization_codes" WHERE digest = $1) FOR NO KEY UPDATE;
 
