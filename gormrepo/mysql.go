@@ -143,12 +143,12 @@ func (d *mysql) checkCluster(ctx context.Context) error {
 //
 // The sessions of an application's handle may have another isolation level: each transaction sets it.
 func unfitSession(q *session, lent bool) (string, error) {
-	var commits, keys bool
+	var commits, keys, bigSelects bool
 	var limit uint64
 	var mode, completion string
 	var sent, answered *string
-	err := q.queryText([]any{&commits, &keys, &limit, &mode, &completion, &sent, &answered},
-		"SELECT @@autocommit, @@foreign_key_checks, @@sql_select_limit, @@sql_mode, @@completion_type, "+
+	err := q.queryText([]any{&commits, &keys, &bigSelects, &limit, &mode, &completion, &sent, &answered},
+		"SELECT @@autocommit, @@foreign_key_checks, @@sql_big_selects, @@sql_select_limit, @@sql_mode, @@completion_type, "+
 			"@@character_set_client, @@character_set_results")
 	if err != nil {
 		return "", err
@@ -176,6 +176,8 @@ func unfitSession(q *session, lent bool) (string, error) {
 		return "the sessions have the isolation level " + level + ", not READ COMMITTED", nil
 	case limit < 1<<32-1: // the default of old, a full 64 bits now
 		return "the sessions limit the rows of a SELECT: leave sql_select_limit at its default", nil
+	case !bigSelects:
+		return "the sessions refuse a SELECT that may read many rows: leave sql_big_selects on", nil
 	case strings.Contains(mode, "EMPTY_STRING_IS_NULL"):
 		return "the sessions read an empty string as NULL: leave EMPTY_STRING_IS_NULL out of sql_mode", nil
 	case completion != "NO_CHAIN" && completion != "0":

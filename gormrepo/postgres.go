@@ -52,15 +52,24 @@ type postgres struct{ server }
 
 func (d *postgres) check(ctx context.Context) error {
 	var role string
+	var schema *string
 	err := d.read(ctx, func(q *session) error {
+		if err := q.queryText([]any{&schema}, "SELECT current_schema()"); err != nil {
+			return err
+		}
 		const setting = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'session_replication_role'"
 		return ignore(q.queryText([]any{&role}, setting), repository.ErrNotFound)
 	})
-	if err == nil && role == "replica" {
-		err = fmt.Errorf("%w: the sessions enforce no foreign keys: session_replication_role must be origin",
+	switch {
+	case err != nil:
+		return err
+	case schema == nil:
+		return fmt.Errorf("%w: the sessions find no schema: set search_path to one that exists", repository.ErrInvalid)
+	case role == "replica":
+		return fmt.Errorf("%w: the sessions enforce no foreign keys: session_replication_role must be origin",
 			repository.ErrInvalid)
 	}
-	return err
+	return nil
 }
 
 func (d *postgres) migrate(ctx context.Context, step func(q *session) error) error {

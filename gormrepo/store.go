@@ -85,9 +85,10 @@ var _ repository.Store = (*Store)(nil)
 // sessions break the contract:
 //
 //   - Servers: foreign keys are off (session_replication_role=replica, foreign_key_checks=0).
-//   - MySQL: autocommit is off, the character set is not utf8mb4, the isolation level is READ
-//     UNCOMMITTED, or sql_select_limit, completion_type, EMPTY_STRING_IS_NULL or the driver's
-//     columnsWithAlias is set.
+//   - PostgreSQL: search_path names no schema that exists.
+//   - MySQL: autocommit or sql_big_selects is off, the character set is not utf8mb4, the isolation
+//     level is READ UNCOMMITTED, or sql_select_limit, completion_type, EMPTY_STRING_IS_NULL or the
+//     driver's columnsWithAlias is set.
 //   - Galera: the DSN lacks wsrep_sync_wait=7 (a read may then miss what another node has
 //     acknowledged) or interpolateParams=true (an aborted transaction may then go unnoticed).
 //

@@ -44,12 +44,12 @@ func (p choosesPools) Initialize(db *gorm.DB) error {
 func TestSessionsThatTheStoreCannotBeRightOnAreRefused(t *testing.T) {
 	const setByOpen = "tx_isolation='READ-UNCOMMITTED'" // on each connection, whatever the address says
 	unfit := map[string]map[string]string{
-		"PostgreSQL": {"session_replication_role=replica": "foreign keys"},
+		"PostgreSQL": {"session_replication_role=replica": "foreign keys", "search_path=": "search_path", "search_path=nowhere": "search_path"},
 		"MySQL": {
 			"autocommit=0": "autocommit", "charset=utf8": "utf8mb4", "charset=latin1": "utf8mb4", "character_set_results=latin1": "utf8mb4",
 			"foreign_key_checks=0": "foreign keys", setByOpen: "tx_isolation='READ-COMMITTED'",
 			"sql_select_limit=2": "sql_select_limit", "sql_mode='EMPTY_STRING_IS_NULL'": "EMPTY_STRING_IS_NULL",
-			"completion_type=1": "completion_type", "columnsWithAlias=true": "columnsWithAlias",
+			"sql_big_selects=0": "sql_big_selects", "completion_type=1": "completion_type", "columnsWithAlias=true": "columnsWithAlias",
 		},
 	}
 	for _, s := range servers {
