@@ -20,7 +20,7 @@ import (
 func TestAnUpdateUnderAnEndingContextReportsWhatItDid(t *testing.T) {
 	times := 5_000
 	if long() {
-		times = 100_000
+		times = 30_000
 	}
 	for _, d := range sqliteDrivers {
 		t.Run(d.name, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestACallThatGaveUpSoonLeavesTheServerToo(t *testing.T) {
 func TestACallUnderAnEndingContextReturnsTheErrorOfThatContext(t *testing.T) {
 	callers, times, longest := 16, 40, 100*time.Millisecond
 	if long() {
-		times = 540
+		times = 160
 	}
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {

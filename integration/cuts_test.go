@@ -20,7 +20,7 @@ import (
 func TestProcessesShareAServerWhoseConnectionsAreCut(t *testing.T) {
 	length := 5 * time.Second
 	if long() {
-		length = time.Minute
+		length = 30 * time.Second
 	}
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {
@@ -116,7 +116,7 @@ func (s server) cutSome(name string) int {
 func TestAMigrationThatIsKilledIsFinishedByTheNext(t *testing.T) {
 	times := 20
 	if long() {
-		times = 100
+		times = 50
 	}
 	for _, s := range servers {
 		t.Run(s.name, func(t *testing.T) {

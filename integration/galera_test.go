@@ -55,7 +55,7 @@ func TestAGaleraClusterConforms(t *testing.T) {
 	t.Run("a revoked grant has no live code or token", func(t *testing.T) {
 		races := 100
 		if long() {
-			races = 3_400
+			races = 1_000
 		}
 		opened(t, mySQL.backend(), c.database(t), func(store repository.Store) { raceWithRevoke(t, store, races) })
 	})

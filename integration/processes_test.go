@@ -206,7 +206,7 @@ func wait(t *testing.T, all []*process) {
 func TestFourProcessesShareOneLinearizableDatabase(t *testing.T) {
 	length := 5 * time.Second
 	if long() {
-		length = time.Minute
+		length = 30 * time.Second
 	}
 	for _, d := range sqliteDrivers {
 		t.Run(d.name, func(t *testing.T) {
