@@ -51,6 +51,9 @@ func lockGrantAtOnce(c *compiler, grants, of string) grantLock {
 type postgres struct{ server }
 
 func (d *postgres) check(ctx context.Context) error {
+	if err := d.checkPrepared(ctx); err != nil {
+		return err
+	}
 	var role string
 	var schema *string
 	err := d.read(ctx, func(q *session) error {
@@ -70,6 +73,51 @@ func (d *postgres) check(ctx context.Context) error {
 			repository.ErrInvalid)
 	}
 	return nil
+}
+
+// checkPrepared returns ErrInvalid if a statement that was prepared on a connection is not there when
+// the same connection runs it, or if that of another connection is there. A pooler between the driver
+// and the server, such as PgBouncer in transaction mode, gives one session to several connections.
+func (d *postgres) checkPrepared(ctx context.Context) error {
+	within, stop := patience(ctx)
+	defer stop()
+	_, err := d.retry(within, func() (outcome, error) {
+		err := d.onTwoConnections(ctx, func(connections ...*session) error {
+			for range 3 { // a pooler may give each its own session once, or twice
+				for _, q := range connections {
+					var one int
+					if err := q.queryText([]any{&one}, "SELECT $1::int", 1); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+		return d.failed(err)
+	})
+	switch sqlState(err) {
+	case postgresDuplicatePrepared, postgresNoPrepared:
+		return fmt.Errorf("%w: prepared statements are not those of their connection: behind a pooler that gives a session "+
+			"to each transaction, set default_query_exec_mode=exec in the URL (%v)", repository.ErrInvalid, d.withoutValues(err))
+	}
+	return err
+}
+
+// onTwoConnections calls fn with a session on each of two connections, or of one if the pool is that
+// small.
+func (d *postgres) onTwoConnections(ctx context.Context, fn func(connections ...*session) error) error {
+	pool, err := d.db.DB()
+	if err != nil {
+		return err
+	}
+	return d.db.WithContext(ctx).Connection(func(one *gorm.DB) error {
+		if pool.Stats().MaxOpenConnections == 1 {
+			return fn(d.session(onConnection(ctx, one)))
+		}
+		return d.db.WithContext(ctx).Connection(func(two *gorm.DB) error {
+			return fn(d.session(onConnection(ctx, one)), d.session(onConnection(ctx, two)))
+		})
+	})
 }
 
 func (d *postgres) migrate(ctx context.Context, step func(q *session) error) error {
@@ -117,12 +165,17 @@ func beginTx(ctx context.Context, db *gorm.DB) (transaction, error) {
 
 // The SQLSTATEs that this package tells apart (postgresql.org/docs/current/errcodes-appendix.html).
 const (
+	postgresPlanChanged       = "0A000" // also of what the server cannot do, which no statement of ours is
 	postgresForeignKey        = "23503"
 	postgresReadOnly          = "25006" // the server was the primary
+	postgresIdleTooLong       = "25P03" // between two statements of a transaction
+	postgresTooLong           = "25P04" // the whole transaction
+	postgresNoPrepared        = "26000"
 	postgresUnique            = "23505"
 	postgresSerialization     = "40001"
 	postgresCompletionUnknown = "40003"
 	postgresDeadlock          = "40P01"
+	postgresDuplicatePrepared = "42P05"
 	postgresDuplicateTable    = "42P07"
 	postgresTooManyConns      = "53300"
 	postgresLockNotAvailable  = "55P03"
@@ -130,10 +183,15 @@ const (
 
 // postgresNames are the server's own names of what an operator has to mend.
 var postgresNames = map[string]string{
+	"0A000": "feature_not_supported",
 	"25006": "read_only_sql_transaction",
+	"25P03": "idle_in_transaction_session_timeout",
+	"25P04": "transaction_timeout",
+	"26000": "invalid_sql_statement_name",
 	"42501": "insufficient_privilege",
 	"42703": "undefined_column",
 	"42P01": "undefined_table",
+	"42P05": "duplicate_prepared_statement",
 	"53100": "disk_full",
 	"53300": "too_many_connections",
 }
@@ -154,7 +212,8 @@ func postgresMeaning(err error) meaning {
 		m.orphan = true
 	case postgresReadOnly: // a new connection may lead to another server
 		m.again, m.txOver, m.refused, m.discard = true, true, true, true
-	case postgresSerialization, postgresDeadlock, postgresLockNotAvailable:
+	case postgresSerialization, postgresDeadlock, postgresLockNotAvailable,
+		postgresPlanChanged, postgresIdleTooLong, postgresTooLong:
 		m.again, m.txOver, m.refused = true, true, true
 	}
 	if len(state) != 5 {

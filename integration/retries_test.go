@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/oauthstore/oauthstore/domain"
+	"github.com/oauthstore/oauthstore/gormrepo/postgres"
 	"github.com/oauthstore/oauthstore/repository"
 )
 
@@ -43,6 +44,74 @@ func TestATransactionWhoseConnectionIsLostRunsAgain(t *testing.T) {
 	}
 }
 
+// TestATransactionThatTheServerEndedWhileItWasIdleRunsAgain pauses once for longer than the server waits.
+func TestATransactionThatTheServerEndedWhileItWasIdleRunsAgain(t *testing.T) {
+	for s, parameter := range map[*server]string{
+		&postgreSQL: "idle_in_transaction_session_timeout=1000",
+		&mySQL:      "idle_transaction_timeout=1",
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			store, err := s.open(t.Context(), with(t, s.database(t), parameter), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			times := 0
+			err = store.InTx(t.Context(), func(tx repository.Repositories) error {
+				times++
+				if err := tx.Clients().Create(t.Context(), domain.Client{ID: "first", Kind: domain.Dynamic}); err != nil {
+					return err
+				}
+				if times == 1 {
+					within(t, 2*time.Second)
+				}
+				return tx.Clients().Create(t.Context(), domain.Client{ID: "second", Kind: domain.Dynamic})
+			})
+			if err != nil || times != 2 {
+				t.Errorf("it ran %d times, and ended with %v", times, err)
+			}
+		})
+	}
+}
+
+// TestAColumnWhoseTypeChangesFailsNoCall changes it while connections have statements prepared that read it.
+func TestAColumnWhoseTypeChangesFailsNoCall(t *testing.T) {
+	address := postgreSQL.database(t)
+	store, err := postgreSQL.open(t.Context(), address, &postgres.Options{MaxConns: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Clients().Create(t.Context(), domain.Client{ID: theClient, Kind: domain.Dynamic}); err != nil {
+		t.Fatal(err)
+	}
+	all := func() {
+		var readers sync.WaitGroup
+		for range 64 {
+			readers.Go(func() {
+				for range 10 {
+					read := second(store.Clients().Get(t.Context(), theClient))
+					within := store.InTx(t.Context(), func(tx repository.Repositories) error {
+						return second(tx.Clients().Get(t.Context(), theClient))
+					})
+					if err := errors.Join(read, within); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		readers.Wait()
+	}
+	all()
+	db := postgreSQL.handle(t, address)
+	for _, column := range []string{"kind TYPE varchar", "kind TYPE text", "version TYPE numeric"} {
+		if err := db.Exec("ALTER TABLE oauth_clients ALTER COLUMN " + column).Error; err != nil {
+			t.Fatal(err)
+		}
+		all()
+	}
+}
+
 // faulty is a trigger that ends the first insertion of a client with an error of the server's, which quotes the client.
 var faulty = map[string][]string{
 	"PostgreSQL": {
@@ -67,7 +136,7 @@ var faulty = map[string][]string{
 // verb inside InTx whose function returns the error.
 func TestWhatAServerHasUndoneRunsAgainAndWhatItRefusesDoesNot(t *testing.T) {
 	again := map[string][]string{
-		"PostgreSQL": {"25006", "40001", "40P01", "55P03", "08000", "08006", "57P01", "57P03", "53300"},
+		"PostgreSQL": {"0A000", "25006", "25P03", "25P04", "40001", "40P01", "55P03", "08000", "08006", "57P01", "57P03", "53300"},
 		"MySQL": {
 			"1290", "1792", "1836", "1020", "1205", "1206", "1213", "1305", "3101", "1047", "1040", "1053", "1077", "1079", "1152", "1158", "1159", "1160", "1161", "1203", "1226", "1317", "1927", "3169", "4031",
 		},
