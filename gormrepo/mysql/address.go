@@ -2,9 +2,14 @@ package mysql
 
 import (
 	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
@@ -41,14 +46,61 @@ func parseURL(address string) (*mysql.Config, error) {
 	}
 	host := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "3306"))
 	database := url.PathEscape(strings.TrimPrefix(u.Path, "/"))
-	query := strings.ReplaceAll(u.RawQuery, "/", "%2F") // the database of a DSN begins after its last slash
+	own, query, err := cutParameters(u.RawQuery, "socket", "ssl-ca")
+	if err != nil {
+		return nil, err
+	}
+	query = strings.ReplaceAll(query, "/", "%2F") // the database of a DSN begins after its last slash
 	config, err := readDSN(fmt.Sprintf("tcp(%s)/%s?%s", host, database, query))
 	if err != nil {
 		return nil, err
 	}
 	config.User = u.User.Username()
 	config.Passwd, _ = u.User.Password()
-	return config, nil
+	if path := own["socket"]; path != "" {
+		config.Net, config.Addr = "unix", path
+	}
+	if file := own["ssl-ca"]; file != "" {
+		err = trust(config, file, u.Hostname())
+	}
+	return config, err
+}
+
+// cutParameters takes the named parameters, those of the mysql client that the driver does not have,
+// out of a query.
+func cutParameters(query string, names ...string) (values map[string]string, rest string, err error) {
+	values = make(map[string]string)
+	var others []string
+	for parameter := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(parameter, "=")
+		if !slices.Contains(names, name) {
+			others = append(others, parameter)
+			continue
+		}
+		path, err := url.QueryUnescape(value)
+		if err != nil || !filepath.IsAbs(path) {
+			return nil, "", fmt.Errorf("%w: its parameter %s is not an absolute path", serverdb.ErrURL, name)
+		}
+		values[name] = path
+	}
+	return values, strings.Join(others, "&"), nil
+}
+
+// trust lets config accept only a certificate that one in the file has signed, for the host.
+func trust(config *mysql.Config, file, host string) error {
+	if config.TLSConfig != "" && config.TLSConfig != "true" {
+		return fmt.Errorf("%w: ssl-ca goes with tls=true or no tls, not with tls=%s", serverdb.ErrURL, config.TLSConfig)
+	}
+	text, err := os.ReadFile(file) //nolint:gosec // the address names it
+	if err != nil {
+		return fmt.Errorf("%w: ssl-ca: %w", serverdb.ErrURL, err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return fmt.Errorf("%w: ssl-ca: %s has no certificate in PEM", serverdb.ErrURL, file)
+	}
+	config.TLS = &tls.Config{RootCAs: roots, ServerName: host, MinVersion: tls.VersionTLS12}
+	return nil
 }
 
 // parseDSN reads the form of the driver.

@@ -23,6 +23,8 @@ func TestBothFormsOfAnAddressAreReadAlike(t *testing.T) {
 		"mysql://ada@127.0.0.1/db?loc=Europe%2FBerlin":    "ada@tcp(127.0.0.1)/db?loc=Europe%2FBerlin",
 		"mysql://ada@127.0.0.1/db?x=%27a/b%27&y=@c(d)/?e": "ada@tcp(127.0.0.1)/db?x=%27a%2Fb%27&y=@c(d)%2F?e",
 		"mysql://ada@127.0.0.1/db?charset=utf8mb4":        "ada@tcp(127.0.0.1)/db?charset=utf8mb4",
+		"mysql://ada@localhost/db?socket=/run/my.sock":    "ada@unix(/run/my.sock)/db",
+		"mysql://ada@x/db?socket=%2Frun%2Fm%3F&tls=false": "ada@unix(/run/m?)/db?tls=false",
 	} {
 		ofURL, errURL := parse(address)
 		ofDSN, errDSN := parse(dsn)
@@ -129,6 +131,11 @@ func TestAnErrorSaysWhatIsWrongWithTheAddress(t *testing.T) {
 		"mysql://ada@127.0.0.1/db?parseTime=true&timeout=2&tls=1": "parameter timeout ",
 		"mysql://ada@127.0.0.1/db?strict=true":                    "strict is no parameter",
 		"mysql://ada@127.0.0.1/db?charset=gbk":                    "charset must be utf8mb4",
+		"mysql://ada@127.0.0.1/db?socket=my.sock":                 "parameter socket ",
+		"mysql://ada@127.0.0.1/db?ssl-ca=":                        "parameter ssl-ca ",
+		"mysql://ada@127.0.0.1/db?ssl-ca=/no/such/file":           "ssl-ca: open /no/such/file",
+		"mysql://ada@127.0.0.1/db?ssl-ca=/dev/null":               "/dev/null has no certificate",
+		"mysql://ada@127.0.0.1/db?ssl-ca=/x&tls=skip-verify":      "not with tls=skip-verify",
 		"ada@127.0.0.1:3306/db":                                   native,
 	} {
 		if _, err := Open(t.Context(), address, nil); !errors.Is(err, repository.ErrInvalid) || !strings.Contains(err.Error(), reason) {

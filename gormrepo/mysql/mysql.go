@@ -53,7 +53,9 @@ type Options struct {
 // Open returns a Store on the database that address names. The form of address is
 // mysql://user:password@host:port/database?tls=..., or that of github.com/go-sql-driver/mysql,
 // user:password@tcp(host:port)/database?tls=.... The parameters are those of that driver. A charset
-// is utf8mb4, and a collation one of its own.
+// is utf8mb4, and a collation one of its own. The first form has two more, with absolute paths: socket
+// is that of the server, which is used instead of host and port; ssl-ca is a file with certificates in
+// PEM, by one of which the server's must be signed, and turns TLS on.
 //
 // Open creates the schema on first use and brings an older one up to date, unless
 // Options.SkipMigrate is set. The tables are InnoDB's. Several instances may open at once.
