@@ -34,6 +34,8 @@ type server struct {
 	waiting  string // counts who waits for a lock in the database
 	step     string // counts what the migration under way has made in the database
 	steps    int    // of a migration, about
+	newUser  string // makes a user of a name, with the password test
+	noUser   string // and removes one, with its rights and tables
 	unusual  string // parameters that an application may have in its URL
 }
 
@@ -50,6 +52,8 @@ var (
 		step: "SELECT COUNT(*) FROM pg_locks WHERE mode IN ('ExclusiveLock', 'AccessExclusiveLock') AND granted AND " +
 			"database = (SELECT oid FROM pg_database WHERE datname = current_database())",
 		steps:   30,
+		newUser: "CREATE ROLE %s LOGIN PASSWORD 'test'",
+		noUser:  "DROP OWNED BY %[1]s; DROP ROLE %[1]s",
 		unusual: "default_transaction_isolation=serializable",
 	}
 	mySQL = server{
@@ -66,6 +70,8 @@ var (
 			"WHERE trx_state = 'LOCK WAIT' AND db = DATABASE()",
 		step:    "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()",
 		steps:   6,
+		newUser: "CREATE USER %s IDENTIFIED BY 'test'",
+		noUser:  "DROP USER %s",
 		unusual: "parseTime=true&loc=Local&sql_mode=%27ANSI_QUOTES%2CSTRICT_TRANS_TABLES%27&innodb_snapshot_isolation=1",
 	}
 	servers = []server{postgreSQL, mySQL}
