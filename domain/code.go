@@ -117,10 +117,7 @@ func verifierFormed(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		switch b := s[i]; {
-		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9',
-			b == '-', b == '.', b == '_', b == '~':
-		default:
+		if !isUnreserved(s[i]) {
 			return false
 		}
 	}

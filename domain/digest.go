@@ -3,11 +3,14 @@ package domain
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 )
 
 // Digest is the SHA-256 of a secret, code or token: the only form of it that is stored.
@@ -53,13 +56,19 @@ func (d Digest) IsZero() bool { return d == Digest{} }
 
 // NewSecret returns 256 random bits, base64url without padding (43 characters): a client secret,
 // an authorization code or a token.
-func NewSecret() string { return randomText(32) }
+func NewSecret() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
 
-// NewID returns 160 random bits, base64url without padding (27 characters): the ID of a client or a grant.
-func NewID() string { return randomText(20) }
-
-func randomText(bytes int) string {
-	b := make([]byte, bytes)
-	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
-	return base64.RawURLEncoding.EncodeToString(b)
+// NewID returns an ID for a client or a grant: 48 bits with the milliseconds since 1970 and 80 random
+// ones, base32hex without padding (26 characters, 0 to 9 and A to V). IDs of different milliseconds
+// sort by time, so that lists come in the order of creation and databases insert at one place. An ID
+// is no secret: it can be guessed more easily than one.
+func NewID() string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16) //nolint:gosec // after 1970
+	_, _ = rand.Read(b[6:])
+	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])
 }

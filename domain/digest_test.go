@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/oauthstore/oauthstore/domain"
 )
@@ -54,7 +55,7 @@ func TestSecretsAndIDsDiffer(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
 		for _, s := range []string{domain.NewSecret(), domain.NewID()} {
-			if seen[s] || len(s) < 27 || strings.ContainsAny(s, "+/= ") {
+			if seen[s] || len(s) < 26 || strings.ContainsAny(s, "+/= ") {
 				t.Fatalf("%d characters, seen before: %v", len(s), seen[s])
 			}
 			seen[s] = true
@@ -62,5 +63,18 @@ func TestSecretsAndIDsDiffer(t *testing.T) {
 	}
 	if len(domain.NewSecret()) != 43 {
 		t.Error("a secret is not 256 bits")
+	}
+}
+
+func TestIDsSortByTheTimeOfTheirCreation(t *testing.T) {
+	last := ""
+	for range 20 {
+		before := time.Now().UnixMilli()
+		id := domain.NewID()
+		if id <= last {
+			t.Fatalf("%s was made after %s", id, last)
+		}
+		for last = id; time.Now().UnixMilli() <= before; { // the next one has another millisecond
+		}
 	}
 }

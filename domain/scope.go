@@ -21,7 +21,7 @@ func ParseScope(scope string) []string {
 func FormatScope(scopes []string) string { return strings.Join(scopes, " ") }
 
 // ContainsAll reports whether all of wanted are in granted: a request that narrows, or keeps, but
-// never broadens. Scopes and resources compare byte for byte.
+// never broadens. Scopes compare byte for byte (RFC 6749 §3.3).
 func ContainsAll(granted, wanted []string) bool {
 	return !slices.ContainsFunc(wanted, func(w string) bool { return !slices.Contains(granted, w) })
 }

@@ -104,7 +104,7 @@ func (s server) database(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("%s is not a URL", s.variable)
 	}
-	name := "oauthstore_" + strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(domain.NewID()))
+	name := "oauthstore_" + strings.ToLower(domain.NewID())
 	s.admin(t, "CREATE DATABASE "+name)
 	t.Cleanup(func() { s.admin(t, fmt.Sprintf(s.drop, name)) })
 	u.Path = "/" + name
@@ -209,5 +209,5 @@ func with(t *testing.T, address, parameters string) string {
 
 // prefix makes tables of one's own in a database that tests share. It has a capital, which databases treat as they like.
 func prefix() string {
-	return "T" + strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(domain.NewID()))[:12] + "_"
+	return "T" + strings.ToLower(domain.NewID())[14:] + "_"
 }

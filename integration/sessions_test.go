@@ -86,7 +86,7 @@ func besideALockedGrant(
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		return store.Tokens().Create(ctx, domain.Token{
-			Digest: domain.DigestOf(domain.NewID()), Kind: domain.RefreshToken, GrantID: grant, ClientID: theClient,
+			Digest: domain.DigestOf(domain.NewSecret()), Kind: domain.RefreshToken, GrantID: grant, ClientID: theClient,
 		})
 	}
 	begun := time.Now()

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"slices"
 
 	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/repository"
@@ -42,8 +43,10 @@ func withinGrant(grant domain.Grant, scopes, resources []string) error {
 	if !domain.ContainsAll(grant.Scopes, scopes) {
 		return invalid("scopes exceed the grant's")
 	}
-	if !domain.ContainsAll(grant.Resources, resources) {
-		return invalid("resources exceed the grant's")
+	for _, wanted := range resources {
+		if !slices.ContainsFunc(grant.Resources, func(r string) bool { return domain.SameResource(r, wanted) }) {
+			return invalid("resources exceed the grant's")
+		}
 	}
 	return nil
 }

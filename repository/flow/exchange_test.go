@@ -37,6 +37,14 @@ func TestAuthorizeRefusesACodeBeyondItsGrant(t *testing.T) {
 	}
 }
 
+func TestAResourceOfTheGrantMayBeWrittenInAnotherWay(t *testing.T) {
+	w := newWorld(t, graced())
+	grant := domain.Grant{ID: "g", ClientID: "app", Resources: []string{"https://mcp.example"}}
+	w.ok(w.flow.Authorize(w.ctx, grant, domain.AuthorizationCode{
+		Digest: domain.DigestOf(domain.NewSecret()), ExpiresAt: w.clock.Now().Add(time.Minute), Resources: []string{"https://MCP.example:443/"},
+	}))
+}
+
 func TestExchangeStoresTheTokensUnderTheGrant(t *testing.T) {
 	w := newWorld(t, graced())
 	grantID, first := w.signedIn()

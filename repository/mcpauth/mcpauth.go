@@ -23,8 +23,9 @@ const (
 )
 
 // Verifier returns a function for auth.RequireBearerToken that accepts the live access tokens of store which were
-// issued for resource, the URL of the MCP endpoint (RFC 8707), byte for byte: a token without resources, or for others
-// alone, is refused, as the MCP authorization specification requires. It makes one read of the store for each request.
+// issued for resource, the URL of the MCP endpoint (RFC 8707), compared by domain.SameResource: a token without
+// resources, or for others alone, is refused, as the MCP authorization specification requires. It makes one read of the
+// store for each request.
 //
 // The TokenInfo has the token's scopes and expiry, the subject as UserID, and ClientID and GrantID in Extra. A token
 // that never expires has a zero Expiration: see RequireBearerTokenOptions.AllowMissingExpiration.
@@ -48,7 +49,8 @@ func Verifier(tokens repository.Tokens, resource string) auth.TokenVerifier {
 }
 
 func isFor(token domain.Token, resource string) bool {
-	return token.Kind == domain.AccessToken && slices.Contains(token.Resources, resource)
+	same := func(r string) bool { return domain.SameResource(r, resource) }
+	return token.Kind == domain.AccessToken && slices.ContainsFunc(token.Resources, same)
 }
 
 // unavailable is a store that could not answer.

@@ -59,11 +59,18 @@ func TestALiveAccessTokenForTheResourceIsAccepted(t *testing.T) {
 	}
 }
 
+func TestAResourceMayBeWrittenInAnotherWay(t *testing.T) {
+	store := issue(t, "live", func(token *domain.Token) { token.Resources = []string{strings.ToUpper(resource[:12]) + resource[12:] + "/"} })
+	if _, err := mcpauth.Verifier(store.Tokens(), resource)(t.Context(), "live", nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnyOtherTokenIsRefusedWithoutAHintWhy(t *testing.T) {
 	for name, change := range map[string]func(token *domain.Token){
 		"an unknown token":           func(token *domain.Token) { token.Digest = domain.DigestOf("another") },
 		"a refresh token":            func(token *domain.Token) { token.Kind = domain.RefreshToken },
-		"a token for others":         func(token *domain.Token) { token.Resources = []string{"https://mcp.example", resource + "/"} },
+		"a token for others":         func(token *domain.Token) { token.Resources = []string{"https://mcp.example", resource + "/other"} },
 		"a token without a resource": func(token *domain.Token) { token.Resources = nil },
 		"an expired token":           func(token *domain.Token) { token.ExpiresAt = start.Add(time.Second) },
 	} {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/oauthstore/oauthstore/domain"
 )
 
 // The limits of what a client sends, in bytes.
@@ -84,7 +86,7 @@ func resourcesOf(form url.Values, allowed []string) ([]string, error) {
 	for _, resource := range asked {
 		found := ""
 		for _, a := range allowed {
-			if sameResource(a, resource) {
+			if domain.SameResource(a, resource) {
 				found = a
 			}
 		}
@@ -96,9 +98,4 @@ func resourcesOf(form url.Values, allowed []string) ([]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// sameResource is equality, but for a slash at the end: MCP clients send either form.
-func sameResource(a, b string) bool {
-	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
 }
