@@ -45,10 +45,11 @@ type Config struct {
 	AccessTokenTTL       time.Duration // 1 minute to 24 hours
 	RefreshTokenTTL      time.Duration // 1 to 365 days
 
-	// RefreshGrace is for flow.Options.Grace: 0 is strict, at most a day.
+	// RefreshGrace is for flow.Options.Grace: at most a day. 0: flow.DefaultGrace. Negative: strict.
 	RefreshGrace time.Duration
 
-	// CleanupInterval is the time between two removals of what has expired, at least a second. 0: none.
+	// CleanupInterval is the time between two removals of what has expired, at least a second. 0:
+	// cleanup.DefaultInterval. Negative: none.
 	CleanupInterval time.Duration
 }
 
@@ -127,12 +128,17 @@ var settings = []setting{
 		time.Minute, day, func(c Config) time.Duration { return c.AccessTokenTTL }),
 	span("RefreshTokenTTL", "MCP_OAUTH_REFRESH_TOKEN_EXPIRE_DAYS", "a number of days from 1 to 365",
 		day, 365*day, func(c Config) time.Duration { return c.RefreshTokenTTL }),
-	span("RefreshGrace", "MCP_OAUTH_REFRESH_GRACE", "a duration like 90s or 2m, up to 24h; 0 is strict",
-		0, day, func(c Config) time.Duration { return c.RefreshGrace }),
 	{
-		"CleanupInterval", "MCP_OAUTH_CLEANUP_INTERVAL", "a duration like 30s or 5m, from 1s; 0 is off", "",
+		"RefreshGrace", "MCP_OAUTH_REFRESH_GRACE", "a duration like 90s or 2m, up to 24h; 0 is strict",
+		"up to 24h; 0 is the default, a negative one is strict",
+		func(c Config) string { return c.RefreshGrace.String() },
+		func(c Config) bool { return c.RefreshGrace > day },
+	},
+	{
+		"CleanupInterval", "MCP_OAUTH_CLEANUP_INTERVAL", "a duration like 30s or 5m, from 1s; 0 is off",
+		"from 1s; 0 is the default, a negative one is off",
 		func(c Config) string { return c.CleanupInterval.String() },
-		func(c Config) bool { return c.CleanupInterval != 0 && c.CleanupInterval < time.Second },
+		func(c Config) bool { return c.CleanupInterval > 0 && c.CleanupInterval < time.Second },
 	},
 }
 

@@ -49,9 +49,9 @@ func TestEachVariableSetsItsField(t *testing.T) {
 		"codes, most":        {"MCP_OAUTH_AUTHORIZATION_CODE_EXPIRE_MINUTES", "60", with(func(c *Config) { c.AuthorizationCodeTTL = time.Hour })},
 		"access tokens":      {"MCP_OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES", "1440", with(func(c *Config) { c.AccessTokenTTL = day })},
 		"refresh tokens":     {"MCP_OAUTH_REFRESH_TOKEN_EXPIRE_DAYS", "365", with(func(c *Config) { c.RefreshTokenTTL = 365 * day })},
-		"strict":             {"MCP_OAUTH_REFRESH_GRACE", "0", with(func(c *Config) { c.RefreshGrace = 0 })},
+		"strict":             {"MCP_OAUTH_REFRESH_GRACE", "0", with(func(c *Config) { c.RefreshGrace = -1 })},
 		"grace":              {"MCP_OAUTH_REFRESH_GRACE", "90s", with(func(c *Config) { c.RefreshGrace = 90 * time.Second })},
-		"no cleanup":         {"MCP_OAUTH_CLEANUP_INTERVAL", "0", with(func(c *Config) { c.CleanupInterval = 0 })},
+		"no cleanup":         {"MCP_OAUTH_CLEANUP_INTERVAL", "0", with(func(c *Config) { c.CleanupInterval = -1 })},
 		"base directory set": {"MCP_BASE_DIR", "/other", with(func(c *Config) { c.SQLitePath = filepath.FromSlash("/other/oauth.db") })},
 	}
 	for name, tt := range tests {
@@ -251,7 +251,7 @@ func TestOpenGivesTheStoreOfTheBackend(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "oauth.db")
 	for name, c := range map[string]Config{
 		"memory":                  defaults,
-		"memory, without cleanup": with(func(c *Config) { c.CleanupInterval = 0 }),
+		"memory, without cleanup": with(func(c *Config) { c.CleanupInterval = -1 }),
 		"sqlite":                  with(func(c *Config) { c.Backend, c.SQLitePath = SQLite, path }),
 	} {
 		t.Run(name, func(t *testing.T) {

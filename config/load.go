@@ -13,17 +13,17 @@ import (
 // variables are the environment variables, each with the type that it is written in. The fields of
 // Config that are made of one have its name.
 type variables struct {
-	Backend              string        `env:"MCP_OAUTH_STORAGE_BACKEND" envDefault:"memory"`
-	BaseDir              string        `env:"MCP_BASE_DIR"`
-	SQLitePath           string        `env:"MCP_OAUTH_SQLITE_PATH"`
-	SQLiteSynchronous    string        `env:"MCP_OAUTH_SQLITE_SYNCHRONOUS" envDefault:"FULL"`
-	SQLiteAllowNetwork   bool          `env:"MCP_OAUTH_SQLITE_ALLOW_NETWORK" envDefault:"false"`
-	DatabaseURL          string        `env:"MCP_OAUTH_DATABASE_URL"`
-	AuthorizationCodeTTL int16         `env:"MCP_OAUTH_AUTHORIZATION_CODE_EXPIRE_MINUTES" envDefault:"10"`
-	AccessTokenTTL       int16         `env:"MCP_OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES" envDefault:"60"`
-	RefreshTokenTTL      int16         `env:"MCP_OAUTH_REFRESH_TOKEN_EXPIRE_DAYS" envDefault:"30"`
-	RefreshGrace         time.Duration `env:"MCP_OAUTH_REFRESH_GRACE" envDefault:"2m"`
-	CleanupInterval      time.Duration `env:"MCP_OAUTH_CLEANUP_INTERVAL" envDefault:"5m"`
+	Backend              string `env:"MCP_OAUTH_STORAGE_BACKEND" envDefault:"memory"`
+	BaseDir              string `env:"MCP_BASE_DIR"`
+	SQLitePath           string `env:"MCP_OAUTH_SQLITE_PATH"`
+	SQLiteSynchronous    string `env:"MCP_OAUTH_SQLITE_SYNCHRONOUS" envDefault:"FULL"`
+	SQLiteAllowNetwork   bool   `env:"MCP_OAUTH_SQLITE_ALLOW_NETWORK" envDefault:"false"`
+	DatabaseURL          string `env:"MCP_OAUTH_DATABASE_URL"`
+	AuthorizationCodeTTL int16  `env:"MCP_OAUTH_AUTHORIZATION_CODE_EXPIRE_MINUTES" envDefault:"10"`
+	AccessTokenTTL       int16  `env:"MCP_OAUTH_ACCESS_TOKEN_EXPIRE_MINUTES" envDefault:"60"`
+	RefreshTokenTTL      int16  `env:"MCP_OAUTH_REFRESH_TOKEN_EXPIRE_DAYS" envDefault:"30"`
+	RefreshGrace         period `env:"MCP_OAUTH_REFRESH_GRACE" envDefault:"2m"`
+	CleanupInterval      period `env:"MCP_OAUTH_CLEANUP_INTERVAL" envDefault:"5m"`
 }
 
 // Load returns the Config that the environment and .env describe. An error holds a *ValueError for each
@@ -112,9 +112,27 @@ func (v variables) config(environment map[string]string) Config {
 		AuthorizationCodeTTL: time.Duration(v.AuthorizationCodeTTL) * time.Minute,
 		AccessTokenTTL:       time.Duration(v.AccessTokenTTL) * time.Minute,
 		RefreshTokenTTL:      time.Duration(v.RefreshTokenTTL) * day,
-		RefreshGrace:         v.RefreshGrace,
-		CleanupInterval:      v.CleanupInterval,
+		RefreshGrace:         time.Duration(v.RefreshGrace),
+		CleanupInterval:      time.Duration(v.CleanupInterval),
 	}
+}
+
+// period is a duration in a variable, where 0 is off, as it is in a Config, where a negative one is.
+type period time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *period) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	switch {
+	case err != nil:
+		return err
+	case d < 0:
+		return errors.New("is negative")
+	case d == 0:
+		d = -1
+	}
+	*p = period(d)
+	return nil
 }
 
 // shownOf returns the value of a variable as it was written, but for the URL, which has a password.

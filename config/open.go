@@ -13,7 +13,7 @@ import (
 	"github.com/oauthstore/oauthstore/repository/cleanup"
 )
 
-// Open returns the Store that c names. With c.CleanupInterval above 0, a goroutine removes what has expired
+// Open returns the Store that c names. Unless c.CleanupInterval is negative, a goroutine removes what has expired
 // (package cleanup with its defaults); Close of the Store ends it first. ctx ends the waits of Open, not the
 // Store. An error of a Config that is not valid is that of Validate; one of a path or URL that cannot be used names its
 // field and variable, and is repository.ErrInvalid.
@@ -30,7 +30,7 @@ func Open(ctx context.Context, c Config) (repository.Store, error) {
 	case err != nil:
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	if c.CleanupInterval == 0 {
+	if c.CleanupInterval < 0 {
 		return store, nil
 	}
 	return &cleaned{store, cleanup.Start(store, &cleanup.Options{Interval: c.CleanupInterval})}, nil

@@ -68,7 +68,7 @@ func NewSecret() string {
 // is no secret: it can be guessed more easily than one.
 func NewID() string {
 	var b [16]byte
-	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16) //nolint:gosec // after 1970
+	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16)
 	_, _ = rand.Read(b[6:])
 	return base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])
 }

@@ -14,6 +14,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/repository"
 )
 
@@ -276,6 +277,9 @@ func (s *Store) writable(ctx context.Context) error {
 	}
 	return err
 }
+
+// Now reads the clock.
+func (s *Store) Now() time.Time { return domain.Microsecond(s.clock()) }
 
 // Clients returns the repository of clients.
 func (s *Store) Clients() repository.Clients { return clients{s} }

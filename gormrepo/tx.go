@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/oauthstore/oauthstore/repository"
 )
@@ -85,6 +86,9 @@ type tx struct {
 	// may run after it: it would be outside of the transaction.
 	lost error
 }
+
+// Now returns the reading of the clock by which the transaction judges.
+func (t *tx) Now() time.Time { return t.session.now }
 
 // Clients returns the repository of clients.
 func (t *tx) Clients() repository.Clients { return clients{t} }

@@ -46,7 +46,7 @@ func TestThreeDaysOfThreeHundredUsersGrowNothingAfterTheFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 			everybody := make([]resident, users)
-			steps := flow.New(store, &flow.Options{Now: now})
+			steps := flow.New(store, nil)
 			for i := range everybody {
 				everybody[i] = resident{name: fmt.Sprint("user-", i), flow: steps, now: now, skips: i % 4}
 			}
@@ -56,7 +56,7 @@ func TestThreeDaysOfThreeHundredUsersGrowNothingAfterTheFirst(t *testing.T) {
 				for hour := range 24 {
 					clock.Add(1)
 					live(t, everybody, hour, every)
-					result, err := cleanup.Run(t.Context(), store, &cleanup.Options{Now: now, Retention: 6 * time.Hour})
+					result, err := cleanup.Run(t.Context(), store, &cleanup.Options{Retention: 6 * time.Hour})
 					if err != nil {
 						t.Fatal(err)
 					}

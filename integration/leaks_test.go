@@ -110,7 +110,7 @@ func (l *lifecycle) secret() string {
 
 func (l *lifecycle) run(t *testing.T, store repository.Store) {
 	t.Helper()
-	ctx, steps := t.Context(), flow.New(store, &flow.Options{Now: l.clock, Grace: flow.DefaultGrace})
+	ctx, steps := t.Context(), flow.New(store, nil)
 	clientSecret, code := l.secret(), l.secret()
 	client := domain.Client{ID: clientOfLifecycle, Kind: domain.Dynamic, Secrets: []domain.Secret{{Digest: domain.DigestOf(clientSecret)}}}
 	l.must(t, store.Clients().Create(ctx, client))

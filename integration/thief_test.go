@@ -44,7 +44,7 @@ func openRobbed(t *testing.T, d sqliteDriver) *robbed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	r.store, r.flow = store, flow.New(store, &flow.Options{Now: r.clock, Grace: flow.DefaultGrace})
+	r.store, r.flow = store, flow.New(store, nil)
 	err = store.Clients().Create(t.Context(), domain.Client{ID: theClient, Kind: domain.Dynamic})
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func (r *robbed) advance(d time.Duration) {
 
 func (r *robbed) cleanUp(t *testing.T) cleanup.Result {
 	t.Helper()
-	result, err := cleanup.Run(t.Context(), r.store, &cleanup.Options{Now: r.clock})
+	result, err := cleanup.Run(t.Context(), r.store, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func (r clients) Create(ctx context.Context, c domain.Client) (err error) {
 	if r.clients[c.ID] != nil {
 		return repository.ErrAlreadyExists
 	}
-	now := r.now()
+	now := r.Now()
 	c.Version = 1
 	setIfZero(&c.CreatedAt, now)
 	setIfZero(&c.UpdatedAt, now)
@@ -80,7 +80,7 @@ func (r clients) replace(ctx context.Context, row *domain.Client) error {
 	}
 	row.Version++
 	row.CreatedAt = old.CreatedAt
-	row.UpdatedAt = r.now()
+	row.UpdatedAt = r.Now()
 	r.change()
 	r.setClient(row.ID, row)
 	return nil

@@ -23,7 +23,7 @@ func (r codes) Create(ctx context.Context, c domain.AuthorizationCode) (err erro
 		return err
 	}
 	defer r.endWrite()
-	now := r.now()
+	now := r.Now()
 	if _, err := r.liveGrant(c.GrantID, c.ClientID, c.Subject, now); err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (r codes) Get(ctx context.Context, d domain.Digest) (_ domain.Authorization
 	if row == nil {
 		return domain.AuthorizationCode{}, repository.ErrNotFound
 	}
-	return row.Clone(), repository.WhyNotLive(row.Live(r.now()), row.RevokedAt, row.ConsumedAt)
+	return row.Clone(), repository.WhyNotLive(row.Live(r.Now()), row.RevokedAt, row.ConsumedAt)
 }
 
 func (r codes) Consume(ctx context.Context, d domain.Digest) (_ domain.AuthorizationCode, err error) {
@@ -68,7 +68,7 @@ func (r codes) consume(ctx context.Context, d domain.Digest) (*domain.Authorizat
 	if row == nil {
 		return nil, repository.ErrNotFound
 	}
-	now := r.now()
+	now := r.Now()
 	if err := repository.WhyNotLive(row.Live(now), row.RevokedAt, row.ConsumedAt); err != nil {
 		return row, err
 	}
@@ -91,7 +91,7 @@ func (r codes) DeleteExpired(ctx context.Context, limit int) (_ int, err error) 
 		return 0, err
 	}
 	defer r.endWrite()
-	now := r.now()
+	now := r.Now()
 	return r.codeEnds.sweep(now, limit, func(digest domain.Digest) bool {
 		row := r.codes[digest]
 		if row == nil || now.Before(row.ExpiresAt) {

@@ -35,7 +35,7 @@ func (r grants) Create(ctx context.Context, g domain.Grant) (err error) {
 	if r.clients[g.ClientID] == nil {
 		return fmt.Errorf("client: %w", repository.ErrNotFound)
 	}
-	setIfZero(&g.CreatedAt, r.now())
+	setIfZero(&g.CreatedAt, r.Now())
 	r.change()
 	r.setGrant(g.ID, &g)
 	return nil
@@ -51,7 +51,7 @@ func (r grants) Get(ctx context.Context, id string) (_ domain.Grant, err error) 
 	if row == nil {
 		return domain.Grant{}, repository.ErrNotFound
 	}
-	return row.Clone(), repository.WhyNotLive(row.Live(r.now()), row.RevokedAt, time.Time{})
+	return row.Clone(), repository.WhyNotLive(row.Live(r.Now()), row.RevokedAt, time.Time{})
 }
 
 func (r grants) List(ctx context.Context, f repository.GrantFilter, page repository.Page) (_ []domain.Grant, err error) {
@@ -82,7 +82,7 @@ func (r grants) find(ctx context.Context, f repository.GrantFilter, after string
 		return nil, err
 	}
 	defer r.endRead()
-	now := r.now()
+	now := r.Now()
 	selected := func(yield func(*domain.Grant) bool) {
 		for row := range r.grantsFor(f) {
 			if row.ID > after && f.Matches(*row, now) && !yield(row) {
@@ -105,7 +105,7 @@ func (r grants) Revoke(ctx context.Context, f repository.GrantFilter, why domain
 		return 0, err
 	}
 	defer r.endWrite()
-	now, revoked := r.now(), 0
+	now, revoked := r.Now(), 0
 	for row := range r.grantsFor(f) {
 		if row.RevokedAt.IsZero() && f.Matches(*row, now) {
 			r.change()
@@ -150,7 +150,7 @@ func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (_
 	}
 	defer r.endWrite()
 	before = domain.Microsecond(before)
-	now := r.now()
+	now := r.Now()
 	var ended []string
 	for id, row := range r.grants {
 		if endedBefore(row, before) && !r.anyLive(id, now) {

@@ -67,7 +67,7 @@ func (s *Store) Stats(ctx context.Context) (_ repository.Stats, err error) {
 		return repository.Stats{}, err
 	}
 	defer s.endRead()
-	return s.repo.stats(s.now()), nil
+	return s.repo.stats(s.Now()), nil
 }
 
 // Ping returns nil until the store is closed.
@@ -103,7 +103,8 @@ func (s *Store) check(ctx context.Context) error {
 	return repository.CheckNow(s.clock())
 }
 
-func (s *Store) now() time.Time { return domain.Microsecond(s.clock()) }
+// Now reads the clock.
+func (s *Store) Now() time.Time { return domain.Microsecond(s.clock()) }
 
 func (s *Store) beginRead(ctx context.Context) error {
 	if err := s.check(ctx); err != nil {
@@ -183,8 +184,8 @@ func (s *Store) endWrite() {
 type session interface {
 	// check returns ErrClosed or the error of ctx: before the arguments are looked at.
 	check(ctx context.Context) error
-	// now reads the clock. A call reads it once.
-	now() time.Time
+	// Now reads the clock. A call reads it once.
+	Now() time.Time
 
 	beginRead(ctx context.Context) error
 	endRead()

@@ -31,7 +31,7 @@ func (r tokens) Create(ctx context.Context, created ...domain.Token) (err error)
 		return err
 	}
 	defer r.endWrite()
-	now := r.now()
+	now := r.Now()
 	grant, err := r.fence(&rows[0], rows, now)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (r tokens) Get(ctx context.Context, d domain.Digest) (domain.Token, error) 
 	if row == nil {
 		return domain.Token{}, wrapped(operation, repository.ErrNotFound)
 	}
-	return row.Clone(), wrapped(operation, repository.WhyNotLive(row.Live(r.now()), row.RevokedAt, row.ConsumedAt))
+	return row.Clone(), wrapped(operation, repository.WhyNotLive(row.Live(r.Now()), row.RevokedAt, row.ConsumedAt))
 }
 
 // Rotate returns the old token with each error but ErrNotFound and those of replay and next themselves.
@@ -127,7 +127,7 @@ func (r tokens) rotate(ctx context.Context, old domain.Digest, replay domain.Rep
 	if row == nil {
 		return nil, repository.ErrNotFound
 	}
-	now := r.now()
+	now := r.Now()
 	grant, err := r.rotatable(row, next, now)
 	if err != nil {
 		return row, err
@@ -165,7 +165,7 @@ func (r tokens) Revoke(ctx context.Context, d domain.Digest) (err error) {
 		return nil
 	}
 	revoked := *row
-	revoked.RevokedAt = r.now()
+	revoked.RevokedAt = r.Now()
 	r.change()
 	r.setToken(d, &revoked)
 	return nil
@@ -199,7 +199,7 @@ func (r tokens) find(ctx context.Context, f repository.TokenFilter, after domain
 		return nil, err
 	}
 	defer r.endRead()
-	now := r.now()
+	now := r.Now()
 	selected := func(yield func(*domain.Token) bool) {
 		for row := range r.tokensFor(f) {
 			if bytes.Compare(row.Digest[:], after[:]) > 0 && f.Matches(*row, now) && !yield(row) {
@@ -238,7 +238,7 @@ func (r tokens) DeleteExpired(ctx context.Context, limit int) (_ int, err error)
 		return 0, err
 	}
 	defer r.endWrite()
-	now := r.now()
+	now := r.Now()
 	return r.deleteTokens(now, limit) + r.eraseReplays(now, limit), nil
 }
 

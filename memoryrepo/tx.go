@@ -53,6 +53,7 @@ type tx struct {
 	ended bool
 }
 
+func (t *tx) Now() time.Time                                    { return t.at }
 func (t *tx) Clients() repository.Clients                       { return clients{&t.repo} }
 func (t *tx) Grants() repository.Grants                         { return grants{&t.repo} }
 func (t *tx) AuthorizationCodes() repository.AuthorizationCodes { return codes{&t.repo} }
@@ -61,7 +62,7 @@ func (t *tx) Tokens() repository.Tokens                         { return tokens{
 // start reads the clock and begins to remember changes.
 func (t *tx) start() {
 	t.store.inTx.Store(true)
-	t.at = t.store.now()
+	t.at = t.store.Now()
 	t.repo.remember = true
 }
 
@@ -95,8 +96,6 @@ func calledByInTx() bool {
 		}
 	}
 }
-
-func (t *tx) now() time.Time { return t.at }
 
 func (t *tx) check(ctx context.Context) error {
 	t.mu.Lock()

@@ -107,6 +107,10 @@ type Tokens interface {
 
 // Repositories gives access to the four kinds of entity.
 type Repositories interface {
+	// Now returns a reading of the store's clock, in UTC and cut to the microsecond. Within a transaction
+	// it is the one by which all its methods judge.
+	Now() time.Time
+
 	Clients() Clients
 	Grants() Grants
 	AuthorizationCodes() AuthorizationCodes

@@ -93,7 +93,8 @@ type tour struct {
 
 	ended []domain.Grant // the grants that the tour ended, with the reasons
 	alive flow.Response  // the tokens of a grant that lives on
-	moved flow.Options   // the options of oauth, on a clock that is ahead
+	grace time.Duration
+	moved *flow.Flow // oauth, when the grace period is over
 }
 
 func run(ctx context.Context, out io.Writer) error {
@@ -135,8 +136,9 @@ func (t *tour) open(ctx context.Context) error {
 	if grace < time.Minute {
 		grace = flow.DefaultGrace // a strict server has no repeated answers to show
 	}
-	t.store, t.oauth = store, flow.New(store, &flow.Options{Grace: grace})
-	t.moved = flow.Options{Grace: grace, Now: later(grace)}
+	opts := &flow.Options{Grace: grace}
+	t.store, t.grace, t.oauth = store, grace, flow.New(store, opts)
+	t.moved = flow.New(later{store, grace + time.Second}, opts)
 	return nil
 }
 

@@ -11,10 +11,13 @@ import (
 	"github.com/oauthstore/oauthstore/repository/flow"
 )
 
-// later is a clock that is past the grace period.
-func later(grace time.Duration) func() time.Time {
-	return func() time.Time { return time.Now().Add(grace + time.Second) }
+// later is a store some time from now.
+type later struct {
+	repository.Store
+	by time.Duration
 }
+
+func (s later) Now() time.Time { return s.Store.Now().Add(s.by) }
 
 // mint returns a new raw value, which the search at the end must not find.
 func (t *tour) mint() string {
@@ -140,7 +143,7 @@ func (t *tour) refresh(ctx context.Context) error {
 	if err := t.repeat(ctx, first.RefreshToken, second); err != nil {
 		return err
 	}
-	if _, _, err := t.again(ctx, flow.New(t.store, &t.moved), first.RefreshToken); !errors.Is(err, repository.ErrConsumed) {
+	if _, _, err := t.again(ctx, t.moved, first.RefreshToken); !errors.Is(err, repository.ErrConsumed) {
 		return errors.Join(err, errors.New("a stale refresh token was not refused as consumed"))
 	}
 	if err := t.ends(ctx, g, second, domain.RefreshTokenReused); err != nil {
@@ -157,7 +160,7 @@ func (t *tour) repeat(ctx context.Context, token string, want flow.Response) err
 	if err != nil || !repeated || fingerprint(got) != fingerprint(want) {
 		return errors.Join(err, errors.New("the same refresh within the grace period did not get the same tokens"))
 	}
-	t.say("refresh", "a refresh, and the same again within %s: the same tokens, expires_in %d", t.moved.Grace, got.ExpiresIn)
+	t.say("refresh", "a refresh, and the same again within %s: the same tokens, expires_in %d", t.grace, got.ExpiresIn)
 	if t.inMemory() {
 		return nil
 	}

@@ -56,7 +56,7 @@ func newHandler(ctx context.Context, a app) (http.Handler, error) {
 	}
 	server, err := authserver.New(authserver.Options{
 		Issuer: a.url, Resource: a.url + mcpPath, Scopes: tools.Scopes(), Store: a.store, Config: a.config,
-		Pages: site, SessionClient: pages.SiteID, Documents: a.documents, Now: a.now, Observe: activity.Observe, Log: a.log,
+		Pages: site, SessionClient: pages.SiteID, Documents: a.documents, Observe: activity.Observe, Log: a.log,
 	})
 	if err != nil {
 		return nil, err

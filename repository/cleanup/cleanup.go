@@ -33,9 +33,6 @@ type Options struct {
 	// code or token, and none stored for that time. Default: DefaultRetention; negative is not at all.
 	Retention time.Duration
 
-	// Now is the clock that Retention is measured with, the same one as the store's. Default: time.Now.
-	Now func() time.Time
-
 	// Logger gets the counts of Start's passes, at level Info, or Debug if there was nothing to remove,
 	// and errors at level Warn. Default: slog.Default().
 	Logger *slog.Logger
@@ -58,7 +55,7 @@ func Run(ctx context.Context, store repository.Store, opts *Options) (Result, er
 
 func run(ctx context.Context, store repository.Store, o Options) (Result, error) {
 	var r Result
-	before := o.Now().Add(-max(o.Retention, 0))
+	before := store.Now().Add(-max(o.Retention, 0))
 	err := errors.Join(
 		drain(ctx, "authorization codes", &r.AuthorizationCodes, func(ctx context.Context) (int, error) {
 			return store.AuthorizationCodes().DeleteExpired(ctx, o.Batch)
@@ -182,9 +179,6 @@ func withDefaults(opts *Options) Options {
 	}
 	if o.Retention == 0 {
 		o.Retention = DefaultRetention
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -76,7 +76,7 @@ func TestRunRemovesWhatExpiredInBatches(t *testing.T) {
 	store := &spy{Store: memoryrepo.New(&memoryrepo.Options{Now: clock})}
 	defer store.Close()
 	fill(t, store, 25, now)
-	opts := &cleanup.Options{Batch: 10, Now: clock}
+	opts := &cleanup.Options{Batch: 10}
 	for _, step := range []struct {
 		after time.Duration
 		want  cleanup.Result
@@ -105,7 +105,7 @@ func TestNegativeRetentionRemovesEndedGrantsAtOnce(t *testing.T) {
 	defer store.Close()
 	fill(t, store, 1, now)
 	now = now.Add(time.Minute)
-	got, err := cleanup.Run(t.Context(), store, &cleanup.Options{Retention: -1, Now: clock})
+	got, err := cleanup.Run(t.Context(), store, &cleanup.Options{Retention: -1})
 	check(t, err)
 	if got.Grants != 1 {
 		t.Fatalf("removed %+v", got)
@@ -125,7 +125,7 @@ func TestRunStopsBetweenBatchesWhenItsContextEnds(t *testing.T) {
 			cancel()
 		}
 	}
-	got, err := cleanup.Run(ctx, store, &cleanup.Options{Batch: 1, Now: clock})
+	got, err := cleanup.Run(ctx, store, &cleanup.Options{Batch: 1})
 	if !errors.Is(err, context.Canceled) || got.AuthorizationCodes > 2 || got.Tokens != 0 {
 		t.Fatalf("removed %+v, error %v", got, err)
 	}
@@ -139,7 +139,7 @@ func TestAnErrorWithCodesDoesNotKeepTokens(t *testing.T) {
 	defer store.Close()
 	fill(t, store, 3, now)
 	now = now.Add(time.Minute)
-	got, err := cleanup.Run(t.Context(), store, &cleanup.Options{Now: clock})
+	got, err := cleanup.Run(t.Context(), store, nil)
 	if !errors.Is(err, broken) || got.Tokens != 3 {
 		t.Fatalf("removed %+v, error %v", got, err)
 	}

@@ -78,7 +78,7 @@ func (f *Flow) issueForCode(ctx context.Context, tx repository.Repositories, cod
 	if err != nil {
 		return Response{}, &refusal{err}
 	}
-	issued, err = bind(grant, issued, "", f.now())
+	issued, err = bind(grant, issued, "", tx.Now())
 	if err != nil {
 		return Response{}, err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func TestAuthorizeStoresGrantAndCodeOrNeither(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, raw := w.authorize()
 	code, err := w.store.AuthorizationCodes().Get(w.ctx, domain.DigestOf(raw))
 	w.ok(err)
@@ -29,7 +29,7 @@ func TestAuthorizeStoresGrantAndCodeOrNeither(t *testing.T) {
 }
 
 func TestAuthorizeRefusesACodeBeyondItsGrant(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	for _, code := range []domain.AuthorizationCode{{Scopes: []string{"admin"}}, {Resources: []string{"https://other.example"}}} {
 		code.Digest, code.ExpiresAt = domain.DigestOf(domain.NewSecret()), w.clock.Now().Add(time.Minute)
 		err := w.flow.Authorize(w.ctx, domain.Grant{ID: "g", ClientID: "app", Scopes: []string{"read"}}, code)
@@ -38,7 +38,7 @@ func TestAuthorizeRefusesACodeBeyondItsGrant(t *testing.T) {
 }
 
 func TestAResourceOfTheGrantMayBeWrittenInAnotherWay(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grant := domain.Grant{ID: "g", ClientID: "app", Resources: []string{"https://mcp.example"}}
 	w.ok(w.flow.Authorize(w.ctx, grant, domain.AuthorizationCode{
 		Digest: domain.DigestOf(domain.NewSecret()), ExpiresAt: w.clock.Now().Add(time.Minute), Resources: []string{"https://MCP.example:443/"},
@@ -46,7 +46,7 @@ func TestAResourceOfTheGrantMayBeWrittenInAnotherWay(t *testing.T) {
 }
 
 func TestExchangeStoresTheTokensUnderTheGrant(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, first := w.signedIn()
 	if first.TokenType != "Bearer" || first.ExpiresIn != 3600 {
 		t.Fatalf("type %q, expires in %d", first.TokenType, first.ExpiresIn)
@@ -61,7 +61,7 @@ func TestExchangeStoresTheTokensUnderTheGrant(t *testing.T) {
 }
 
 func TestARefusedExchangeDoesNotBurnTheCode(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, raw := w.authorize()
 	_, err := w.exchangeWith(raw, strings.Repeat("x", 43))
 	if err != domain.ErrPKCE {
@@ -82,7 +82,7 @@ func TestARefusedExchangeDoesNotBurnTheCode(t *testing.T) {
 }
 
 func TestAReplayedCodeRevokesItsGrantForGood(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, raw := w.authorize()
 	first, err := w.exchange(raw)
 	w.ok(err)
@@ -103,7 +103,7 @@ func TestAReplayedCodeRevokesItsGrantForGood(t *testing.T) {
 }
 
 func TestAReplayThatCheckRefusesRevokesNothing(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, raw := w.authorize()
 	first, err := w.exchange(raw)
 	w.ok(err)
@@ -114,7 +114,7 @@ func TestAReplayThatCheckRefusesRevokesNothing(t *testing.T) {
 }
 
 func TestAReplayTouchesNoOtherGrant(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, other := w.signedIn()
 	_, raw := w.authorize()
 	_, err := w.exchange(raw)
@@ -125,7 +125,7 @@ func TestAReplayTouchesNoOtherGrant(t *testing.T) {
 }
 
 func TestExchangeRefusesWhatIsExpiredUnknownOrIncomplete(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, raw := w.authorize()
 	w.clock.advance(10 * time.Minute)
 	_, err := w.exchange(raw)
@@ -140,7 +140,7 @@ func TestExchangeRefusesWhatIsExpiredUnknownOrIncomplete(t *testing.T) {
 }
 
 func TestTokensOfAnExchangeEndWithTheGrant(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, first := w.signedIn(endsIn(w, 20*time.Minute))
 	if first.ExpiresIn != 20*60 {
 		t.Fatalf("expires in %d s, want 1200", first.ExpiresIn)
@@ -163,7 +163,7 @@ func TestIssuedTokensMustFitTheGrantAndTheResponse(t *testing.T) {
 		"a refresh token that is not kept": func(i *flow.Issued) { i.Response.RefreshToken = "else" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, graced())
+			w := newWorld(t, nil)
 			_, raw := w.authorize()
 			_, err := w.flow.ExchangeCode(w.ctx, flow.CodeExchange{
 				Code:  raw,
@@ -182,7 +182,7 @@ func TestIssuedTokensMustFitTheGrantAndTheResponse(t *testing.T) {
 }
 
 func TestAnAccessTokenThatIsNotStoredEndsWithTheGrantToo(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, raw := w.authorize(endsIn(w, 20*time.Minute))
 	r, err := w.flow.ExchangeCode(w.ctx, flow.CodeExchange{
 		Code:  raw,
@@ -198,7 +198,7 @@ func TestAnAccessTokenThatIsNotStoredEndsWithTheGrantToo(t *testing.T) {
 }
 
 func TestACancelledExchangeSaysSo(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, raw := w.authorize()
 	ctx, cancel := context.WithCancel(w.ctx)
 	cancel()

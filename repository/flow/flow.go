@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -8,16 +9,13 @@ import (
 	"github.com/oauthstore/oauthstore/repository"
 )
 
-// DefaultGrace is the grace period of New without options.
+// DefaultGrace is how long a rotated refresh token gets its answer again where Options do not say.
 const DefaultGrace = 2 * time.Minute
 
-// Options sets up a Flow. With nil, Grace is DefaultGrace; in an Options, it is what it says.
+// Options sets up a Flow. nil means the defaults, and the zero value of a field means its default.
 type Options struct {
-	// Now is the clock, the same one as the store's. Default: time.Now.
-	Now func() time.Time
-
-	// Grace is how long after a rotation the old refresh token gets the same answer again. The zero
-	// value is strict: a second presentation is reuse at once. Most servers want DefaultGrace.
+	// Grace is how long after a rotation the old refresh token gets the same answer again. 0:
+	// DefaultGrace. Negative: not at all, and a second presentation is reuse at once.
 	Grace time.Duration
 
 	// NoRotation keeps the refresh token on each Refresh and adds access tokens alone, for clients
@@ -25,11 +23,10 @@ type Options struct {
 	NoRotation bool
 }
 
-// Flow runs the steps over one store. It has no state of its own: any number of processes that
+// Flow runs the steps over one store, by the clock of that store. It has no state of its own: any number of processes that
 // share the store may run one, and all methods may be called concurrently.
 type Flow struct {
 	store      repository.Store
-	now        func() time.Time
 	grace      time.Duration
 	noRotation bool
 }
@@ -37,13 +34,9 @@ type Flow struct {
 // New returns a Flow over store, which stays the caller's to close.
 func New(store repository.Store, opts *Options) *Flow {
 	if opts == nil {
-		opts = &Options{Grace: DefaultGrace}
+		opts = &Options{}
 	}
-	f := &Flow{store: store, now: opts.Now, grace: opts.Grace, noRotation: opts.NoRotation}
-	if f.now == nil {
-		f.now = time.Now
-	}
-	return f
+	return &Flow{store: store, grace: cmp.Or(opts.Grace, DefaultGrace), noRotation: opts.NoRotation}
 }
 
 // refusal carries an error of Check or Issue through InTx, to be told from those of the store.

@@ -95,7 +95,7 @@ func (f *Flow) succeed(ctx context.Context, old domain.Token, r RefreshRequest) 
 }
 
 func (f *Flow) rotate(ctx context.Context, old domain.Token, grant domain.Grant, issued Issued, raw string) (Issued, domain.Token, error) {
-	now := f.now()
+	now := f.store.Now()
 	issued, err := bind(grant, issued, "", now)
 	if err != nil {
 		return Issued{}, old, err
@@ -121,7 +121,7 @@ func (f *Flow) keep(ctx context.Context, old domain.Token, grant domain.Grant, i
 	if slices.ContainsFunc(issued.Tokens, func(t domain.Token) bool { return t.Kind == domain.RefreshToken }) {
 		return Issued{}, old, invalid("a new refresh token, without rotation")
 	}
-	issued, err := bind(grant, issued, raw, f.now())
+	issued, err := bind(grant, issued, raw, f.store.Now())
 	if err != nil || len(issued.Tokens) == 0 {
 		return issued, old, err
 	}
@@ -137,7 +137,7 @@ func (f *Flow) keep(ctx context.Context, old domain.Token, grant domain.Grant, i
 
 // repeat answers for a token that was consumed: the same again, or the end of its grant.
 func (f *Flow) repeat(ctx context.Context, old domain.Token, raw string) (Response, error) {
-	now := f.now()
+	now := f.store.Now()
 	response, ok := Response{}, false
 	if old.Replay.Live(now) {
 		response, ok = unseal(raw, old.Replay)

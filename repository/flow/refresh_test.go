@@ -14,7 +14,7 @@ import (
 )
 
 func TestRefreshRotatesTheToken(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, first := w.signedIn()
 	second, repeated, err := w.refresh(first.RefreshToken)
 	w.ok(err)
@@ -27,7 +27,7 @@ func TestRefreshRotatesTheToken(t *testing.T) {
 }
 
 func TestARepeatWithinGraceGetsTheSameAnswerFromAnyProcess(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, first := w.signedIn()
 	second, _, err := w.refresh(first.RefreshToken)
 	w.ok(err)
@@ -35,7 +35,7 @@ func TestARepeatWithinGraceGetsTheSameAnswerFromAnyProcess(t *testing.T) {
 	w.ok(err)
 
 	w.clock.advance(flow.DefaultGrace - time.Microsecond)
-	w.flow = flow.New(w.store, &flow.Options{Now: w.clock.Now})
+	w.flow = flow.New(w.store, nil)
 	again, repeated, err := w.refresh(first.RefreshToken)
 	w.ok(err)
 	if !repeated {
@@ -58,11 +58,11 @@ func TestReuseAfterGraceRevokesTheGrantForGood(t *testing.T) {
 		after time.Duration
 	}{
 		"at the instant that grace ends":         {flow.DefaultGrace, flow.DefaultGrace},
-		"at once, with grace 0":                  {0, 0},
+		"at once, without grace":                 {-1, 0},
 		"when the old token has expired as well": {flow.DefaultGrace, 29 * 24 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, flow.Options{Grace: c.grace})
+			w := newWorld(t, &flow.Options{Grace: c.grace})
 			grantID, first := w.signedIn()
 			second, _, err := w.refresh(first.RefreshToken)
 			w.ok(err)
@@ -81,7 +81,7 @@ func TestReuseAfterGraceRevokesTheGrantForGood(t *testing.T) {
 }
 
 func TestStrictGraceStoresNoAnswer(t *testing.T) {
-	w := newWorld(t, flow.Options{})
+	w := newWorld(t, &flow.Options{Grace: -1})
 	_, first := w.signedIn()
 	_, _, err := w.refresh(first.RefreshToken)
 	w.ok(err)
@@ -92,7 +92,7 @@ func TestStrictGraceStoresNoAnswer(t *testing.T) {
 }
 
 func TestAnotherClientGetsNothingAndChangesNothing(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, first := w.signedIn()
 	for _, prepare := range []func(){
 		func() {},
@@ -109,7 +109,7 @@ func TestAnotherClientGetsNothingAndChangesNothing(t *testing.T) {
 }
 
 func TestAnErrorOfIssueIsReturnedUnchanged(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, first := w.signedIn()
 	for _, refusal := range []error{errors.New("invalid_scope"), repository.ErrConsumed} {
 		_, _, err := w.flow.Refresh(w.ctx, flow.RefreshRequest{
@@ -126,7 +126,7 @@ func TestAnErrorOfIssueIsReturnedUnchanged(t *testing.T) {
 }
 
 func TestNarrowingOneRefreshDoesNotNarrowTheGrant(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, first := w.signedIn()
 	second, _, err := w.refreshAs("app", first.RefreshToken, []string{"read"})
 	w.ok(err)
@@ -138,7 +138,7 @@ func TestNarrowingOneRefreshDoesNotNarrowTheGrant(t *testing.T) {
 }
 
 func TestBroadeningIsRefusedAndKeepsTheToken(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, first := w.signedIn()
 	_, _, err := w.refreshAs("app", first.RefreshToken, []string{"read", "admin"})
 	w.is(err, repository.ErrInvalid)
@@ -146,7 +146,7 @@ func TestBroadeningIsRefusedAndKeepsTheToken(t *testing.T) {
 }
 
 func TestAFamilyEndsWithItsGrantHoweverOftenRefreshed(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, r := w.signedIn(endsIn(w, 100*time.Minute))
 	for _, want := range []int64{3600, 40 * 60} {
 		var err error
@@ -169,7 +169,7 @@ func TestAFamilyEndsWithItsGrantHoweverOftenRefreshed(t *testing.T) {
 }
 
 func TestARepeatEndsWhenTheGrantIsRevoked(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, first := w.signedIn()
 	_, _, err := w.refresh(first.RefreshToken)
 	w.ok(err)
@@ -181,7 +181,7 @@ func TestARepeatEndsWhenTheGrantIsRevoked(t *testing.T) {
 }
 
 func TestRefreshRefusesWhatIsNotALiveRefreshToken(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, first := w.signedIn()
 	_, _, err := w.refresh("unknown")
 	w.is(err, repository.ErrNotFound)
@@ -195,7 +195,7 @@ func TestRefreshRefusesWhatIsNotALiveRefreshToken(t *testing.T) {
 }
 
 func TestAHundredRacingRefreshesGetTheSameTokens(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, first := w.signedIn()
 	answers, originals := make([]flow.Response, 100), make([]bool, 100)
 	var wg sync.WaitGroup
@@ -226,7 +226,7 @@ func TestAHundredRacingRefreshesGetTheSameTokens(t *testing.T) {
 }
 
 func TestWithoutRotationTheRefreshTokenStays(t *testing.T) {
-	w := newWorld(t, flow.Options{NoRotation: true})
+	w := newWorld(t, &flow.Options{NoRotation: true})
 	_, first := w.signedIn()
 	ask := func(change func(*flow.Issued)) (flow.Response, bool, error) {
 		return w.flow.Refresh(w.ctx, flow.RefreshRequest{
@@ -253,7 +253,7 @@ func TestWithoutRotationTheRefreshTokenStays(t *testing.T) {
 }
 
 func TestWithoutRotationATokenRevokedMeanwhileGetsNothing(t *testing.T) {
-	w := newWorld(t, flow.Options{NoRotation: true})
+	w := newWorld(t, &flow.Options{NoRotation: true})
 	_, first := w.signedIn()
 	var made string
 	_, _, err := w.flow.Refresh(w.ctx, flow.RefreshRequest{
@@ -272,7 +272,7 @@ func TestWithoutRotationATokenRevokedMeanwhileGetsNothing(t *testing.T) {
 }
 
 func TestACancelledRefreshSaysSo(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, first := w.signedIn()
 	ctx, cancel := context.WithCancel(w.ctx)
 	cancel()

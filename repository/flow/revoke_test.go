@@ -15,7 +15,7 @@ import (
 )
 
 func TestRevokingAnAccessTokenEndsItAlone(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, first := w.signedIn()
 	w.ok(w.flow.Revoke(w.ctx, "app", first.AccessToken))
 	w.ok(w.flow.Revoke(w.ctx, "app", first.AccessToken))
@@ -31,7 +31,7 @@ func TestRevokingARefreshTokenEndsItsGrantEvenIfItIsDead(t *testing.T) {
 		"expired": func(w *world, _ string) { w.clock.advance(31 * 24 * time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, graced())
+			w := newWorld(t, nil)
 			grantID, first := w.signedIn()
 			kill(w, first.RefreshToken)
 			w.ok(w.flow.Revoke(w.ctx, "app", first.RefreshToken))
@@ -42,7 +42,7 @@ func TestRevokingARefreshTokenEndsItsGrantEvenIfItIsDead(t *testing.T) {
 }
 
 func TestRevokingWhatIsUnknownOrAnothersDoesNothing(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	grantID, first := w.signedIn()
 	w.ok(w.flow.Revoke(w.ctx, "app", "unknown"))
 	w.ok(w.flow.Revoke(w.ctx, "other", first.AccessToken))
@@ -52,7 +52,7 @@ func TestRevokingWhatIsUnknownOrAnothersDoesNothing(t *testing.T) {
 }
 
 func TestIntrospectNeverGivesAReason(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, first := w.signedIn()
 	_, _, err := w.refresh(first.RefreshToken)
 	w.ok(err)
@@ -66,7 +66,7 @@ func TestIntrospectNeverGivesAReason(t *testing.T) {
 }
 
 func TestAClosedStoreIsAnErrorNotAnAnswer(t *testing.T) {
-	w := newWorld(t, graced())
+	w := newWorld(t, nil)
 	_, first := w.signedIn()
 	w.ok(w.store.Close())
 	_, _, err := w.flow.Introspect(w.ctx, first.AccessToken)
@@ -75,7 +75,7 @@ func TestAClosedStoreIsAnErrorNotAnAnswer(t *testing.T) {
 }
 
 func TestWithoutOptionsGraceIsTwoMinutes(t *testing.T) {
-	w := newWorld(t, flow.Options{})
+	w := newWorld(t, nil)
 	store := memoryrepo.New(nil)
 	t.Cleanup(func() { _ = store.Close() })
 	w.ok(store.Clients().Create(w.ctx, domain.Client{ID: "app", Kind: domain.Preregistered}))

@@ -44,18 +44,15 @@ type world struct {
 	flow  *flow.Flow
 }
 
-func newWorld(t *testing.T, opts flow.Options) *world {
+func newWorld(t *testing.T, opts *flow.Options) *world {
 	t.Helper()
 	c := &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
 	w := &world{T: t, ctx: t.Context(), clock: c, store: memoryrepo.New(&memoryrepo.Options{Now: c.Now})}
 	t.Cleanup(func() { _ = w.store.Close() })
-	opts.Now = c.Now
-	w.flow = flow.New(w.store, &opts)
+	w.flow = flow.New(w.store, opts)
 	w.ok(w.store.Clients().Create(w.ctx, domain.Client{ID: "app", Kind: domain.Preregistered}))
 	return w
 }
-
-func graced() flow.Options { return flow.Options{Grace: flow.DefaultGrace} }
 
 func (w *world) ok(err error) {
 	w.Helper()

@@ -60,7 +60,9 @@ func TestALiveAccessTokenForTheResourceIsAccepted(t *testing.T) {
 }
 
 func TestAResourceMayBeWrittenInAnotherWay(t *testing.T) {
-	store := issue(t, "live", func(token *domain.Token) { token.Resources = []string{strings.ToUpper(resource[:12]) + resource[12:] + "/"} })
+	store := issue(t, "live", func(token *domain.Token) {
+		token.Resources = []string{strings.ToUpper(resource[:12]) + resource[12:] + "/"}
+	})
 	if _, err := mcpauth.Verifier(store.Tokens(), resource)(t.Context(), "live", nil); err != nil {
 		t.Error(err)
 	}

@@ -3,6 +3,7 @@ package repotest_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/oauthstore/oauthstore/domain"
 	"github.com/oauthstore/oauthstore/repository"
@@ -20,6 +21,8 @@ func storeFaults() []fault {
 		on("Close is ignored", func(_ env, s repository.Store) repository.Store { return neverCloses{s} }),
 		on("Close does not wait", func(_ env, s repository.Store) repository.Store { return hasty{s} }),
 		on("Stats counts dead ones as live", func(_ env, s repository.Store) repository.Store { return miscounts{s} }),
+		on("Now is not the store's clock", func(_ env, s repository.Store) repository.Store { return itsOwnClock{s} }),
+		on("a transaction's Now goes on", func(_ env, s repository.Store) repository.Store { return goesOn{s} }),
 		on("there is no transaction", func(_ env, s repository.Store) repository.Store { return noTx{s} }),
 	}
 }
@@ -43,6 +46,23 @@ func (f keepsRow) InTx(ctx context.Context, fn func(tx repository.Repositories) 
 	}
 	return err
 }
+
+type itsOwnClock struct{ repository.Store }
+
+func (itsOwnClock) Now() time.Time { return domain.Microsecond(time.Now()) }
+
+type goesOn struct{ repository.Store }
+
+func (f goesOn) InTx(ctx context.Context, fn func(tx repository.Repositories) error) error {
+	return f.Store.InTx(ctx, func(tx repository.Repositories) error { return fn(movingNow{tx, f.Store}) })
+}
+
+type movingNow struct {
+	repository.Repositories
+	store repository.Store
+}
+
+func (f movingNow) Now() time.Time { return f.store.Now() }
 
 type swallows struct{ repository.Store }
 

@@ -65,6 +65,8 @@ type faultyRepos struct {
 	env   env
 }
 
+func (r faultyRepos) Now() time.Time { return r.env.Now() }
+
 func (r faultyRepos) Clients() repository.Clients {
 	return hooked(r.env, r.fault.clients, r.env.Repositories.Clients())
 }

@@ -29,7 +29,7 @@ func flowChecks() []check {
 }
 
 func (f *fixture) flow() *flow.Flow {
-	return flow.New(f.Store, &flow.Options{Now: f.clock.Now, Grace: flow.DefaultGrace})
+	return flow.New(f.Store, nil)
 }
 
 // issue makes an access and a refresh token under names, which are raw tokens too.

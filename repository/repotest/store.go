@@ -16,6 +16,7 @@ func storeChecks() []check {
 		{"after Close every method says closed, and closing again is nil", storeClosed},
 		{"Close waits for a transaction under way", storeClosesAfter},
 		{"Close by the function of a transaction is invalid, and both go on", storeClosedInside},
+		{"Now is the store's clock, and one reading in a transaction, by which its methods judge", storeNow},
 		{"a clock before 1970 or after 9999 is invalid, and nothing is done", storeClock},
 	}
 }
@@ -87,6 +88,26 @@ func storeClosedInside(t *testing.T, f *fixture) {
 	}))
 	_, err := f.Clients().Get(f.ctx, aClient("").ID)
 	must(t, err)
+}
+
+func storeNow(t *testing.T, f *fixture) {
+	for range 2 {
+		f.clock.Advance(time.Hour + time.Nanosecond)
+		want(t, f.Store.Now(), domain.Microsecond(f.clock.Now()))
+	}
+	c := aClient("")
+	must(t, f.InTx(f.ctx, func(tx repository.Repositories) error {
+		before := tx.Now()
+		f.clock.Advance(time.Hour)
+		if err := tx.Clients().Create(f.ctx, c); err != nil {
+			return err
+		}
+		stored, err := tx.Clients().Get(f.ctx, c.ID)
+		want(t, tx.Now(), before)
+		want(t, stored.CreatedAt, before)
+		f.clock.Advance(-time.Hour)
+		return err
+	}))
 }
 
 func storeClock(t *testing.T, f *fixture) {

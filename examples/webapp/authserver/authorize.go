@@ -187,7 +187,7 @@ func (s *Server) setWanted(a *authorization, form url.Values) (err error) {
 
 // allow stores the grant with its code, and gives the code to the client.
 func (s *Server) allow(w http.ResponseWriter, r *http.Request, a authorization, subject string) {
-	now := s.Now()
+	now := s.Store.Now()
 	raw := domain.NewSecret()
 	grant := domain.Grant{
 		ID: domain.NewID(), ClientID: a.client.ID, Subject: subject,

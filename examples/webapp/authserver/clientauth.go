@@ -31,7 +31,7 @@ func (s *Server) authenticated(r *http.Request, form url.Values) (domain.Client,
 	if presented.method != methodOf(client) {
 		return domain.Client{}, invalidClient("the client is unknown, or its authentication failed")
 	}
-	if presented.method != authNone && !client.Authenticate(presented.secret, s.Now()) {
+	if presented.method != authNone && !client.Authenticate(presented.secret, s.Store.Now()) {
 		return domain.Client{}, invalidClient("the client is unknown, or its authentication failed")
 	}
 	return client, nil

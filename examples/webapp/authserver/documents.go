@@ -106,12 +106,12 @@ func (s *Server) known(ctx context.Context, id string) (domain.Client, error) {
 
 func (s *Server) fresh(client domain.Client) bool {
 	until, err := strconv.ParseInt(string(client.Metadata.Extra[freshUntil]), 10, 64)
-	return err == nil && s.Now().Unix() < until
+	return err == nil && s.Store.Now().Unix() < until
 }
 
 // keep stores a document as a client. Of two that do it at once, one is enough.
 func (s *Server) keep(ctx context.Context, client domain.Client, id string, metadata domain.ClientMetadata) (domain.Client, error) {
-	now := s.Now()
+	now := s.Store.Now()
 	var err error
 	if client.ID == "" {
 		client = domain.Client{ID: id, Kind: domain.MetadataDocument, Metadata: metadata, CreatedAt: now, UpdatedAt: now}
@@ -169,7 +169,7 @@ func (s *Server) fetch(ctx context.Context, id string) (metadata domain.ClientMe
 	if metadata, err = s.document(id, body); err != nil {
 		return metadata, err
 	}
-	until := s.Now().Add(freshness(answer.Header.Get("Cache-Control"))).Unix()
+	until := s.Store.Now().Add(freshness(answer.Header.Get("Cache-Control"))).Unix()
 	metadata.Extra[freshUntil] = json.RawMessage(strconv.FormatInt(until, 10))
 	return metadata, nil
 }

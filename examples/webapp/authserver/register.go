@@ -25,7 +25,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) error {
 	if err := s.settle(&metadata); err != nil {
 		return err
 	}
-	now := s.Now()
+	now := s.Store.Now()
 	client := domain.Client{ID: domain.NewID(), Kind: domain.Dynamic, Metadata: metadata, CreatedAt: now, UpdatedAt: now}
 	secret := ""
 	if metadata.TokenEndpointAuthMethod != authNone {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/rs/cors"
 
@@ -36,11 +35,10 @@ type Options struct {
 	Config config.Config // lifetimes and the grace period
 	Pages  Pages
 
-	SessionClient string           // whose tokens are sessions of Pages, which introspection tells nobody of; default: no such
-	Documents     *http.Client     // fetches client ID metadata documents; default: NewDocumentClient()
-	Now           func() time.Time // default: time.Now
-	Observe       func(Event)      // is told of each event; default: nobody is
-	Log           *slog.Logger     // refusals, without anything secret; default: slog.Default()
+	SessionClient string       // whose tokens are sessions of Pages, which introspection tells nobody of; default: no such
+	Documents     *http.Client // fetches client ID metadata documents; default: NewDocumentClient()
+	Observe       func(Event)  // is told of each event; default: nobody is
+	Log           *slog.Logger // refusals, without anything secret; default: slog.Default()
 }
 
 // Server answers the endpoints. All methods may be called concurrently.
@@ -54,9 +52,6 @@ func New(o Options) (*Server, error) {
 	if err := checkIssuer(o.Issuer); err != nil {
 		return nil, err
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Documents == nil {
 		o.Documents = NewDocumentClient()
 	}
@@ -66,7 +61,7 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Server{o, flow.New(o.Store, &flow.Options{Now: o.Now, Grace: o.Config.RefreshGrace})}, nil
+	return &Server{o, flow.New(o.Store, &flow.Options{Grace: o.Config.RefreshGrace})}, nil
 }
 
 func checkIssuer(issuer string) error {

@@ -68,7 +68,7 @@ func (f *fixture) serve(documents *http.Client) {
 			AuthorizationCodeTTL: 10 * time.Minute, AccessTokenTTL: time.Hour,
 			RefreshTokenTTL: 30 * 24 * time.Hour, RefreshGrace: 2 * time.Minute,
 		},
-		Pages: fakePages{f}, SessionClient: sessionClient, Documents: documents, Now: f.now,
+		Pages: fakePages{f}, SessionClient: sessionClient, Documents: documents,
 		Observe: func(e authserver.Event) { f.mu.Lock(); f.events[e]++; f.mu.Unlock() },
 		Log:     slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})

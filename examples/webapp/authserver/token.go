@@ -142,7 +142,7 @@ type minted struct {
 }
 
 func (s *Server) mint(client domain.Client, m minted) flow.Issued {
-	now := s.Now()
+	now := s.Store.Now()
 	access := domain.NewSecret()
 	out := flow.Issued{
 		Tokens: []domain.Token{token(domain.AccessToken, access, m.narrowed, m.asked, now, s.Config.AccessTokenTTL)},
