@@ -102,6 +102,10 @@ func inBatches[Key any](keys []Key, fn func(batch []Key) (int, error)) (sum int,
 	return sum, nil
 }
 
+// sweepStep is how many rows a transaction of sweep removes. On SQLite others wait for it: with a
+// million rows that lie about the file, 500 held them up for 8 times as long as they took, alone.
+const sweepStep = 200
+
 // sweep removes up to limit codes or tokens of table whose time in column is not after now, the
 // earliest first, in batches that others write between. It returns how many, also with an error.
 // Each batch begins where the one before has ended: else a search would pass over all that was
@@ -113,7 +117,7 @@ func sweep(ctx context.Context, r access, limit int, table func(q *session) *gor
 		return 0, err
 	}
 	for begin := int64(math.MinInt64); removed < limit; {
-		size := min(limit-removed, 500) // a statement can have only so many parameters
+		size := min(limit-removed, sweepStep)
 		var due []struct {
 			Digest []byte `gorm:"column:digest"` // whatever the application's NamingStrategy says
 			Due    int64  `gorm:"column:due"`
