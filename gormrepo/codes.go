@@ -1,6 +1,7 @@
 package gormrepo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -55,6 +56,68 @@ func (r codes) Consume(ctx context.Context, d domain.Digest) (code domain.Author
 		}
 	})
 	return code, err
+}
+
+func (r codes) Redeem(ctx context.Context, d domain.Digest, list ...domain.Token) (_ domain.AuthorizationCode, err error) {
+	defer r.wrap("redeem authorization code", &err)
+	if err := repository.CheckTokens(list); err != nil {
+		return domain.AuthorizationCode{}, err
+	}
+	rows := tokensToRows(list)
+	var code domain.AuthorizationCode
+	err = r.write(ctx, rarelyFails, func(q *session) (err error) {
+		code, err = q.redeem(d, list, rows)
+		return err
+	})
+	return code, err
+}
+
+// redeem locks the grant that the tokens name, without a look at the code first: to a server, that
+// would be a round trip. Where there is one writer, it looks: a look costs little there, and a call
+// that fails after a change undoes those that share its commit.
+func (q *session) redeem(d domain.Digest, list []domain.Token, rows []tokenRow) (domain.AuthorizationCode, error) {
+	var owner domain.Token
+	if q.oneWriter || len(list) == 0 {
+		code, err := q.redeemable(d, list)
+		if err != nil {
+			return code, err
+		}
+		owner.GrantID, owner.ClientID, owner.Subject = code.GrantID, code.ClientID, code.Subject
+	} else {
+		owner = list[0]
+	}
+	if err := q.fence(q.sql.fenceAndTouch, owner.GrantID, owner.ClientID, owner.Subject); err != nil {
+		if !isSentinel(err) {
+			return domain.AuthorizationCode{}, err
+		}
+		code, why := q.redeemable(d, list)
+		return code, cmp.Or(why, err)
+	}
+	var code domain.AuthorizationCode
+	won, err := q.consumeCode(d, &code)
+	switch {
+	case err != nil:
+		return domain.AuthorizationCode{}, err
+	case !won:
+		code, why := q.redeemable(d, list)
+		return code, cmp.Or(why, repository.ErrConflict) // live, which cannot be while the grant is locked
+	}
+	if err := repository.CheckRedemption(code, list); err != nil {
+		return domain.AuthorizationCode{}, err
+	}
+	if err := q.insertTokens(list, rows); err != nil {
+		return domain.AuthorizationCode{}, err
+	}
+	return code, nil
+}
+
+// redeemable reads the code. The error says why it cannot be redeemed for the tokens.
+func (q *session) redeemable(d domain.Digest, list []domain.Token) (domain.AuthorizationCode, error) {
+	code, dead := q.code(d)
+	if dead != nil {
+		return code, dead
+	}
+	return code, repository.CheckRedemption(code, list)
 }
 
 // consumeCode consumes a live code and reads it as it then is. It returns false if there is no live

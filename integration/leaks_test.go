@@ -249,6 +249,13 @@ func (r rememberingCodes) Create(ctx context.Context, c domain.AuthorizationCode
 	return r.AuthorizationCodes.Create(ctx, c)
 }
 
+func (r rememberingCodes) Redeem(ctx context.Context, d domain.Digest, tokens ...domain.Token) (domain.AuthorizationCode, error) {
+	for _, token := range tokens {
+		r.seen.add(token.Digest)
+	}
+	return r.AuthorizationCodes.Redeem(ctx, d, tokens...)
+}
+
 type rememberingTokens struct {
 	repository.Tokens
 	seen *digests

@@ -79,6 +79,44 @@ func (r codes) consume(ctx context.Context, d domain.Digest) (*domain.Authorizat
 	return &consumed, nil
 }
 
+func (r codes) Redeem(ctx context.Context, d domain.Digest, list ...domain.Token) (_ domain.AuthorizationCode, err error) {
+	defer wrap("redeem authorization code", &err)
+	if err := r.check(ctx); err != nil {
+		return domain.AuthorizationCode{}, err
+	}
+	if err := repository.CheckTokens(list); err != nil {
+		return domain.AuthorizationCode{}, err
+	}
+	row, err := r.redeem(ctx, d, copies(list))
+	if row == nil {
+		return domain.AuthorizationCode{}, err
+	}
+	return row.Clone(), err
+}
+
+// redeem returns the row as it now is, nil if there is none.
+func (r codes) redeem(ctx context.Context, d domain.Digest, list []domain.Token) (*domain.AuthorizationCode, error) {
+	if err := r.beginWrite(ctx); err != nil {
+		return nil, err
+	}
+	defer r.endWrite()
+	row := r.codes[d]
+	if row == nil {
+		return nil, repository.ErrNotFound
+	}
+	now, added := r.Now(), tokens{r.repo}
+	grant, err := added.redeemable(row, list, now)
+	if err != nil {
+		return row, err
+	}
+	consumed := *row
+	consumed.ConsumedAt = now
+	r.change()
+	r.setCode(d, &consumed)
+	added.add(*grant, list, now)
+	return &consumed, nil
+}
+
 func (r codes) DeleteExpired(ctx context.Context, limit int) (_ int, err error) {
 	defer wrap("delete expired authorization codes", &err)
 	if err := r.check(ctx); err != nil {

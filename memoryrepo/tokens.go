@@ -140,6 +140,17 @@ func (r tokens) rotate(ctx context.Context, old domain.Digest, replay domain.Rep
 	return &consumed, nil
 }
 
+// redeemable returns the grant of code, or why the code cannot be redeemed for list.
+func (r tokens) redeemable(code *domain.AuthorizationCode, list []domain.Token, now time.Time) (*domain.Grant, error) {
+	if err := repository.WhyNotLive(code.Live(now), code.RevokedAt, code.ConsumedAt); err != nil {
+		return nil, err
+	}
+	if err := repository.CheckRedemption(*code, list); err != nil {
+		return nil, err
+	}
+	return r.fence(&domain.Token{GrantID: code.GrantID, ClientID: code.ClientID, Subject: code.Subject}, list, now)
+}
+
 // rotatable returns the grant of old, or why old cannot be replaced by next.
 func (r tokens) rotatable(old *domain.Token, next []domain.Token, now time.Time) (*domain.Grant, error) {
 	if err := repository.CheckRotation(*old, next); err != nil {

@@ -40,7 +40,7 @@ func CheckTokens(tokens []domain.Token) error {
 		if err := Validate(t); err != nil {
 			return err
 		}
-		if err := checkFamily(tokens[0], t); err != nil {
+		if err := checkFamily(tokens[0], t, "differs between tokens"); err != nil {
 			return err
 		}
 	}
@@ -57,11 +57,21 @@ func CheckRotation(old domain.Token, next []domain.Token) error {
 	if len(next) == 0 {
 		return nil
 	}
-	return checkFamily(old, next[0])
+	return checkFamily(old, next[0], "differs between tokens")
 }
 
-func checkFamily(a, b domain.Token) error {
-	const differs = "differs between tokens"
+// CheckRedemption returns nil if tokens, which passed CheckTokens, have the GrantID, ClientID and
+// Subject of code; else ErrInvalid, naming the field. tokens may be empty. It does not look whether
+// code is live: that is for WhyNotLive.
+func CheckRedemption(code domain.AuthorizationCode, tokens []domain.Token) error {
+	if len(tokens) == 0 {
+		return nil
+	}
+	owner := domain.Token{GrantID: code.GrantID, ClientID: code.ClientID, Subject: code.Subject}
+	return checkFamily(owner, tokens[0], "is not the code's")
+}
+
+func checkFamily(a, b domain.Token, differs string) error {
 	switch {
 	case a.GrantID != b.GrantID:
 		return invalidField("GrantID", differs)

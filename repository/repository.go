@@ -70,6 +70,13 @@ type AuthorizationCodes interface {
 	// consumed.
 	Consume(ctx context.Context, d domain.Digest) (domain.AuthorizationCode, error)
 
+	// Redeem consumes the code and stores tokens, which belong to its grant: all or nothing, with one
+	// winner. It sets the grant's LastUsedAt, also without tokens. The winner gets the code with its
+	// ConsumedAt, and nil. The others get what Get would say, with the code as it is, or why the grant
+	// has ended. ErrAlreadyExists; ErrInvalid if tokens are of another grant, client or subject. tokens
+	// may be empty.
+	Redeem(ctx context.Context, d domain.Digest, tokens ...domain.Token) (domain.AuthorizationCode, error)
+
 	// DeleteExpired removes up to limit codes that have expired and returns how many, also with an
 	// error: it may take several transactions. ErrInvalid for a limit below 1. A database server
 	// leaves out those that somebody else works on: 0 need not mean that none is left.

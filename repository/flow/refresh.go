@@ -143,18 +143,10 @@ func (f *Flow) repeat(ctx context.Context, old domain.Token, raw string) (Respon
 		response, ok = unseal(raw, old.Replay)
 	}
 	if !ok {
-		return Response{}, f.reused(ctx, old)
+		return Response{}, f.endReplayed(ctx, old.GrantID, domain.RefreshTokenReused)
 	}
 	if _, err := f.store.Grants().Get(ctx, old.GrantID); err != nil {
 		return Response{}, err
 	}
 	return response.expiring(response.ExpiresAt, now), nil
-}
-
-func (f *Flow) reused(ctx context.Context, old domain.Token) error {
-	family := repository.GrantFilter{ID: old.GrantID}
-	if _, err := f.store.Grants().Revoke(ctx, family, domain.RefreshTokenReused); err != nil {
-		return err
-	}
-	return repository.ErrConsumed
 }

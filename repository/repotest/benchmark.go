@@ -144,6 +144,10 @@ func codeOperations() []operation {
 			_, err := r.AuthorizationCodes().Consume(s.ctx, s.code(i).Digest)
 			return err
 		}},
+		{"RedeemCode", create, func(r repository.Store, s stock, i int) error {
+			_, err := r.AuthorizationCodes().Redeem(s.ctx, s.code(i).Digest, s.access(i), s.refresh("refresh", i))
+			return err
+		}},
 		{"ExchangeInTx", create, func(r repository.Store, s stock, i int) error {
 			return r.InTx(s.ctx, func(tx repository.Repositories) error {
 				if _, err := tx.AuthorizationCodes().Consume(s.ctx, s.code(i).Digest); err != nil {

@@ -15,6 +15,10 @@ func codeFaults() []fault {
 	on := func(name string, hook func(env env, c codes) codes) fault { return fault{name: name, codes: hook} }
 	return []fault{
 		on("Consume reads, then writes", func(_ env, c codes) codes { return readsThenWrites{c} }),
+		on("Redeem has two winners", func(_ env, c codes) codes { return redeemsTwice{c} }),
+		on("Redeem stores its tokens although it has lost", func(e env, c codes) codes { return storesAnyway{c, e} }),
+		on("Redeem burns a code whose tokens it cannot store", func(e env, c codes) codes { return burns{c, e} }),
+		on("Redeem without tokens is no use of the grant", func(_ env, c codes) codes { return noUse{c} }),
 		on("expired is told before consumed", func(e env, c codes) codes { return expiredFirst{c, e} }),
 		on("a code expires one instant late", func(e env, c codes) codes { return oneLate{c, e} }),
 		on("DeleteExpired of codes ignores its limit", func(_ env, c codes) codes { return unlimited{c} }),
@@ -35,6 +39,56 @@ func (f readsThenWrites) Consume(ctx context.Context, d domain.Digest) (domain.A
 	runtime.Gosched()
 	code, _ = f.AuthorizationCodes.Consume(ctx, d)
 	return code, nil
+}
+
+type redeemsTwice struct{ repository.AuthorizationCodes }
+
+func (f redeemsTwice) Redeem(ctx context.Context, d domain.Digest, tokens ...domain.Token) (domain.AuthorizationCode, error) {
+	code, err := f.Get(ctx, d)
+	if err != nil {
+		return code, err
+	}
+	runtime.Gosched()
+	redeemed, err := f.AuthorizationCodes.Redeem(ctx, d, tokens...)
+	if errors.Is(err, repository.ErrConsumed) {
+		err = nil
+	}
+	return redeemed, err
+}
+
+type storesAnyway struct {
+	repository.AuthorizationCodes
+	env env
+}
+
+func (f storesAnyway) Redeem(ctx context.Context, d domain.Digest, tokens ...domain.Token) (domain.AuthorizationCode, error) {
+	code, err := f.AuthorizationCodes.Redeem(ctx, d, tokens...)
+	if errors.Is(err, repository.ErrConsumed) && len(tokens) > 0 {
+		_ = f.env.Tokens().Create(ctx, tokens...)
+	}
+	return code, err
+}
+
+type burns struct {
+	repository.AuthorizationCodes
+	env env
+}
+
+func (f burns) Redeem(ctx context.Context, d domain.Digest, tokens ...domain.Token) (domain.AuthorizationCode, error) {
+	code, err := f.AuthorizationCodes.Redeem(ctx, d, tokens...)
+	if errors.Is(err, repository.ErrAlreadyExists) {
+		_, _ = f.Consume(ctx, d)
+	}
+	return code, err
+}
+
+type noUse struct{ repository.AuthorizationCodes }
+
+func (f noUse) Redeem(ctx context.Context, d domain.Digest, tokens ...domain.Token) (domain.AuthorizationCode, error) {
+	if len(tokens) == 0 {
+		return f.Consume(ctx, d)
+	}
+	return f.AuthorizationCodes.Redeem(ctx, d, tokens...)
 }
 
 type expiredFirst struct {

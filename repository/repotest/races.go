@@ -19,6 +19,7 @@ const (
 func raceChecks() []check {
 	return []check{
 		{"of 100 that consume a code one wins", raceConsume},
+		{"of 100 that redeem a code one wins, and its tokens alone are stored", raceRedeem},
 		{"of 100 that rotate a token one wins, and all others get its replay", raceRotate},
 		{"of 100 that create the same client one wins", raceCreate},
 		{"of 100 that update the same version one wins", raceUpdate},
@@ -47,6 +48,31 @@ func raceConsume(t *testing.T, f *fixture) {
 			want(t, got, wanted)
 		})
 		want(t, winners.Load(), int64(1))
+	}
+}
+
+func raceRedeem(t *testing.T, f *fixture) {
+	_, g := f.family(t)
+	for round := range rounds {
+		raced := aCode(fmt.Sprint("raced", round), g)
+		f.put(t, raced)
+		wanted := stored(raced)
+		wanted.ConsumedAt = start
+		var winners, winner atomic.Int64
+		together(crowd, func(i int) {
+			got, err := f.AuthorizationCodes().Redeem(f.ctx, raced.Digest, aRefresh(fmt.Sprint("won", round, i), g))
+			if err == nil {
+				winners.Add(1)
+				winner.Store(int64(i))
+			} else {
+				wantError(t, err, repository.ErrConsumed)
+			}
+			want(t, got, wanted)
+		})
+		want(t, winners.Load(), int64(1))
+		f.want(t, stored(aRefresh(fmt.Sprint("won", round, winner.Load()), g)))
+		live, err := f.Tokens().List(f.ctx, repository.TokenFilter{}, repository.Page{})
+		wantCount(t, len(live), err, round+1)
 	}
 }
 
@@ -151,6 +177,10 @@ func (f *fixture) adders(g domain.Grant, name string) []func() error {
 			return err
 		},
 		func() error {
+			_, err := f.AuthorizationCodes().Redeem(f.ctx, domain.DigestOf(name+"second"), anAccess(name+"f", g), aRefresh(name+"g", g))
+			return err
+		},
+		func() error {
 			return f.InTx(f.ctx, func(tx repository.Repositories) error {
 				if _, err := tx.AuthorizationCodes().Consume(f.ctx, domain.DigestOf(name+"code")); err != nil {
 					return err
@@ -168,19 +198,19 @@ func raceRevoke(t *testing.T, f *fixture) {
 		name := fmt.Sprint("-", round)
 		g := aGrant(name, c)
 		f.put(t, g)
-		f.put(t, aCode(name+"code", g), aRefresh(name+"old", g))
+		f.put(t, aCode(name+"code", g), aCode(name+"second", g), aRefresh(name+"old", g))
 		adders := f.adders(g, name)
 		together(len(adders)*2+1, func(i int) {
 			if i == round%(len(adders)*2+1) {
 				n, err := f.Grants().Revoke(f.ctx, repository.GrantFilter{ID: g.ID}, domain.ByUser)
 				wantCount(t, n, err, 1)
-				f.wantNothingLive(t, g, name+"code", name+"new")
+				f.wantNothingLive(t, g, name+"code", name+"second", name+"new")
 				return
 			}
 			err := adders[i%len(adders)]()
 			wantOneOf(t, err, repository.ErrRevoked, repository.ErrConsumed, repository.ErrAlreadyExists)
 		})
-		f.wantNothingLive(t, g, name+"code", name+"new")
+		f.wantNothingLive(t, g, name+"code", name+"second", name+"new")
 	}
 }
 

@@ -71,6 +71,7 @@ func subjects() []subject {
 		{"grants", grantChecks()},
 		{"revocation", revocationChecks()},
 		{"codes", codeChecks()},
+		{"redemption", redemptionChecks()},
 		{"tokens", tokenChecks()},
 		{"rotation", rotationChecks()},
 		{"round trips", roundTripChecks()},

@@ -33,6 +33,7 @@ type world struct {
 	grant, fresh  domain.Grant
 	ended         domain.Grant
 	code, stale   domain.AuthorizationCode
+	second        domain.AuthorizationCode
 	access, dead  domain.Token
 	refresh       domain.Token
 }
@@ -45,10 +46,11 @@ func (f *fixture) putWorld(t *testing.T) world {
 	w.ended = stored(aGrant("-ended", w.client))
 	w.ended.ExpiresAt = start.Add(time.Second)
 	w.code, w.stale = stored(aCode("code", w.grant)), stored(aCode("stale", w.grant))
+	w.second = stored(aCode("second", w.grant))
 	w.access, w.dead = stored(anAccess("access", w.grant)), stored(anAccess("dead", w.grant))
 	w.refresh = stored(aRefresh("refresh", w.grant))
 	w.stale.ExpiresAt, w.dead.ExpiresAt = start.Add(time.Second), start.Add(time.Second)
-	f.put(t, w.client, w.spare, w.grant, w.fresh, w.ended, w.code, w.stale, w.access, w.dead, w.refresh)
+	f.put(t, w.client, w.spare, w.grant, w.fresh, w.ended, w.code, w.second, w.stale, w.access, w.dead, w.refresh)
 	w.grant.LastUsedAt = start
 	f.clock.Advance(time.Minute)
 	return w
@@ -57,7 +59,7 @@ func (f *fixture) putWorld(t *testing.T) world {
 // wantWorld checks that nothing changed since putWorld, and nothing came.
 func (f *fixture) wantWorld(t *testing.T, w world) {
 	t.Helper()
-	f.want(t, w.client, w.spare, w.grant, w.fresh, w.code, w.access, w.refresh)
+	f.want(t, w.client, w.spare, w.grant, w.fresh, w.code, w.second, w.access, w.refresh)
 	f.wantDead(t, w.ended, repository.ErrExpired)
 	f.wantDead(t, w.stale, repository.ErrExpired)
 	f.wantDead(t, w.dead, repository.ErrExpired)
@@ -68,6 +70,7 @@ func (f *fixture) wantWorld(t *testing.T, w world) {
 func (w world) arrivals() []any {
 	return []any{
 		aClient("-new"), aGrant("-new", w.client), aCode("new", w.grant), anAccess("new", w.fresh), aRefresh("next", w.grant),
+		anAccess("redeemed", w.grant),
 	}
 }
 
@@ -88,6 +91,10 @@ func (w world) writes() []func(ctx context.Context, r repository.Repositories) e
 		},
 		func(ctx context.Context, r repos) error {
 			_, err := r.AuthorizationCodes().Consume(ctx, w.code.Digest)
+			return err
+		},
+		func(ctx context.Context, r repos) error {
+			_, err := r.AuthorizationCodes().Redeem(ctx, w.second.Digest, anAccess("redeemed", w.grant))
 			return err
 		},
 		func(ctx context.Context, r repos) error {
@@ -125,7 +132,8 @@ func txCommit(t *testing.T, f *fixture) {
 	w := f.putWorld(t)
 	must(t, f.InTx(f.ctx, func(tx repository.Repositories) error { return w.writeAll(f.ctx, tx) }))
 	f.wantIs(t, nil, aClient("-new"), aGrant("-new", w.client), anAccess("new", w.fresh), w.client, w.fresh)
-	f.wantIs(t, repository.ErrRevoked, w.grant, w.code, w.access, w.refresh, aRefresh("next", w.grant), aCode("new", w.grant))
+	f.wantIs(t, repository.ErrRevoked, w.grant, w.code, w.access, w.refresh, aRefresh("next", w.grant), aCode("new", w.grant),
+		w.second, anAccess("redeemed", w.grant))
 	f.wantGone(t, w.spare, w.stale, w.dead, w.ended)
 	must(t, f.InTx(f.ctx, func(tx repository.Repositories) error { return nil }))
 }

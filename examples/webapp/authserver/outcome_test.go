@@ -18,8 +18,8 @@ type severed struct {
 	broken bool
 }
 
-func (s *severed) InTx(ctx context.Context, fn func(tx repository.Repositories) error) error {
-	return s.broke(s.Store.InTx(ctx, fn))
+func (s *severed) AuthorizationCodes() repository.AuthorizationCodes {
+	return severedCodes{s.Store.AuthorizationCodes(), s}
 }
 
 func (s *severed) Tokens() repository.Tokens { return severedTokens{s.Store.Tokens(), s} }
@@ -30,6 +30,16 @@ func (s *severed) broke(err error) error {
 	}
 	s.broken = true
 	return fmt.Errorf("severed: commit: %w", repository.ErrUnknownOutcome)
+}
+
+type severedCodes struct {
+	repository.AuthorizationCodes
+	store *severed
+}
+
+func (c severedCodes) Redeem(ctx context.Context, d domain.Digest, tokens ...domain.Token) (domain.AuthorizationCode, error) {
+	code, err := c.AuthorizationCodes.Redeem(ctx, d, tokens...)
+	return code, c.store.broke(err)
 }
 
 type severedTokens struct {
