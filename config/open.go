@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/oauthstore/oauthstore/gormrepo/mysql"
 	"github.com/oauthstore/oauthstore/gormrepo/postgres"
@@ -33,7 +34,8 @@ func Open(ctx context.Context, c Config) (repository.Store, error) {
 	if c.CleanupInterval < 0 {
 		return store, nil
 	}
-	return &cleaned{store, cleanup.Start(store, &cleanup.Options{Interval: c.CleanupInterval})}, nil
+	clean := func() *cleanup.Cleaner { return cleanup.Start(store, &cleanup.Options{Interval: c.CleanupInterval}) }
+	return &cleaned{Store: store, clean: clean, cleaner: clean()}, nil
 }
 
 func open(ctx context.Context, c Config) (repository.Store, error) {
@@ -57,11 +59,20 @@ func open(ctx context.Context, c Config) (repository.Store, error) {
 // cleaned is a Store with its cleanup.
 type cleaned struct {
 	repository.Store
+	clean func() *cleanup.Cleaner
+
+	mu      sync.Mutex
 	cleaner *cleanup.Cleaner
 }
 
-// Close ends the cleanup, then the Store.
+// Close ends the cleanup, then the Store. If the Store stays open, so does the cleanup.
 func (s *cleaned) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.cleaner.Stop()
-	return s.Store.Close()
+	err := s.Store.Close()
+	if errors.Is(err, repository.ErrInvalid) {
+		s.cleaner = s.clean()
+	}
+	return err
 }
