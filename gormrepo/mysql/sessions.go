@@ -62,7 +62,9 @@ type session struct {
 
 // Read reads until Close.
 func (s *session) Read(into []byte) (int, error) {
-	s.reading.Lock()
+	if !s.reading.TryLock() { // only leave has the lock for longer: a driver does not read twice at once
+		return 0, net.ErrClosed
+	}
 	defer s.reading.Unlock()
 	if s.closed.Load() {
 		return 0, net.ErrClosed
@@ -70,12 +72,20 @@ func (s *session) Read(into []byte) (int, error) {
 	return s.socket.Read(into) //nolint:wrapcheck // as the socket does
 }
 
+// SetReadDeadline is for what the driver reads, not for the wait until the server closes.
+func (s *session) SetReadDeadline(t time.Time) error {
+	if s.closed.Load() {
+		return net.ErrClosed
+	}
+	return s.socket.SetReadDeadline(t) //nolint:wrapcheck // as the socket does
+}
+
 // Close ends Read and Write, tells the server that nothing more comes, and leaves in the background.
 func (s *session) Close() error {
 	if s.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	err := s.SetDeadline(time.Unix(1, 0))
+	err := s.socket.SetDeadline(time.Unix(1, 0))
 	go s.leave()
 	return err //nolint:wrapcheck // as the socket does
 }

@@ -38,8 +38,14 @@ func TestAClosedConnectionCountsUntilTheServerClosesItToo(t *testing.T) {
 	if err := <-read; err == nil {
 		t.Error("the read went on")
 	}
-	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("another read: %v", err)
+	for range 100 { // also while the connection waits for the server
+		begun := time.Now()
+		if _, err := client.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) || time.Since(begun) > longestLeave/2 {
+			t.Fatalf("another read: %v, after %v", err, time.Since(begun))
+		}
+	}
+	if err := client.SetReadDeadline(time.Now().Add(time.Hour)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a later deadline: %v", err)
 	}
 	if _, err := server.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the server: %v", err)
