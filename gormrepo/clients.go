@@ -66,6 +66,11 @@ func (r clients) Delete(ctx context.Context, id string) (err error) {
 	if !domain.ValidText(id) {
 		return repository.ErrNotFound
 	}
+	_, err = r.whole(ctx, func(r access) (int, error) { return 0, deleteClient(ctx, r, id) })
+	return err
+}
+
+func deleteClient(ctx context.Context, r access, id string) error {
 	for {
 		var ids []string
 		if err := r.read(ctx, func(q *session) error {
@@ -76,7 +81,7 @@ func (r clients) Delete(ctx context.Context, id string) (err error) {
 		if len(ids) == 0 {
 			break
 		}
-		if _, err := removeGrants(ctx, r, ids, (*session).lockAndRevoke); err != nil {
+		if _, err := removeGrants(ctx, r, ids, (*session).lockGrants); err != nil {
 			return err
 		}
 	}

@@ -148,7 +148,9 @@ func (q *session) consumeCode(d domain.Digest, code *domain.AuthorizationCode) (
 
 func (r codes) DeleteExpired(ctx context.Context, limit int) (deleted int, err error) {
 	defer r.wrap("delete expired authorization codes", &err)
-	deleted, err = sweep(ctx, r, limit, (*session).codes, "expires_at", deleteRows)
+	deleted, err = r.whole(ctx, func(r access) (int, error) {
+		return sweep(ctx, r, limit, (*session).codes, "expires_at", deleteRows)
+	})
 	if err == nil && deleted < limit {
 		r.forget(ctx)
 	}

@@ -104,6 +104,13 @@ type traits struct {
 	lockClause     clause.Locking
 	lockStatements func(c *compiler, grants, of string) grantLock
 
+	// locksRows are the clauses of a SELECT that locks its rows, and waits for each. With oneWriter, there
+	// are none.
+	locksRows []clause.Expression
+
+	// updatesMany are the clauses of an UPDATE of many rows, which others are writing to.
+	updatesMany []clause.Expression
+
 	// skipsLocked are the clauses of a SELECT that locks its rows, and leaves out those that another
 	// transaction has locked. With oneWriter, there are none.
 	skipsLocked []clause.Expression

@@ -60,9 +60,17 @@ func (r grants) Revoke(ctx context.Context, f repository.GrantFilter, why domain
 			live = live.Order("id")
 		}
 		err := live.Pluck("id", &ids).Error
-		if err == nil {
-			revoked, err = inBatches(ids, func(batch []string) (int, error) { return q.revoke(batch, why) })
+		if err != nil {
+			return err
 		}
+		revoked, err = inBatches(ids, func(batch []string) (int, error) {
+			if len(ids) > 1 { // or it begins anew at each row that somebody has locked at the moment
+				if _, err := q.lockGrants(batch); err != nil {
+					return 0, err
+				}
+			}
+			return q.revoke(batch, why)
+		})
 		return err
 	})
 	if err != nil {
@@ -79,6 +87,9 @@ func (q *session) revoke(ids []string, why domain.Reason) (int, error) {
 		return 0, fenced.Error
 	}
 	for _, table := range []*gorm.DB{q.codes(), q.tokens()} {
+		if len(ids) > 1 {
+			table = table.Clauses(q.updatesMany...)
+		}
 		err := table.Where("grant_id IN ? AND revoked_at IS NULL", ids).Updates(map[string]any{"revoked_at": now}).Error
 		if err != nil {
 			return 0, err
@@ -95,6 +106,10 @@ func (r grants) DeleteEnded(ctx context.Context, before time.Time, limit int) (d
 	if err := repository.CheckLimit(limit); err != nil {
 		return 0, err
 	}
+	return r.whole(ctx, func(r access) (int, error) { return deleteEnded(ctx, r, before, limit) })
+}
+
+func deleteEnded(ctx context.Context, r access, before time.Time, limit int) (deleted int, err error) {
 	var found []string
 	if err := r.read(ctx, func(q *session) error {
 		return q.grantsEnded(before.UnixMicro()).Limit(limit).Pluck("id", &found).Error
@@ -181,14 +196,10 @@ func thinOut(ctx context.Context, r access, table func(q *session) *gorm.DB, ids
 	}
 }
 
-// lockAndRevoke returns those of the grants that are there. Nothing is added to them any more.
-func (q *session) lockAndRevoke(ids []string) (locked []string, err error) {
-	lock := clause.Locking{Strength: clause.LockingStrengthUpdate}
-	if err := q.grants().Clauses(lock).Where("id IN ?", ids).Order("id").Pluck("id", &locked).Error; err != nil {
-		return nil, err
-	}
-	return locked, q.grants().Where("id IN ? AND revoked_at IS NULL", locked).
-		Updates(map[string]any{"revoked_at": q.now.UnixMicro(), "revoked_reason": string(domain.ByOperator)}).Error
+// lockGrants locks the grants in one order, if the database has row locks, and returns those that are
+// there.
+func (q *session) lockGrants(ids []string) (locked []string, err error) {
+	return locked, q.grants().Clauses(q.locksRows...).Where("id IN ?", ids).Order("id").Pluck("id", &locked).Error
 }
 
 // lockEnded returns those of the grants that no other transaction has locked and that have ended.

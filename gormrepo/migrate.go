@@ -102,10 +102,8 @@ func (s *Store) schemaIsCurrent(ctx context.Context) (current bool, err error) {
 		case !slices.Equal(taken, steps[:min(len(taken), len(steps))]):
 			return errNewer
 		}
-		if current = len(taken) == len(steps); current {
-			return nil
-		}
-		return q.checkTables()
+		current = len(taken) == len(steps)
+		return q.checkTables(current)
 	})
 	return current, err
 }
@@ -118,14 +116,25 @@ func (q *session) stepsTaken() (taken []string, err error) {
 	return taken, q.db.Table(q.tables.migrations).Order("id").Pluck("id", &taken).Error
 }
 
-// checkTables returns an error if a table with one of our names is another program's.
-func (q *session) checkTables() error {
-	for name, columns := range map[string][]string{
-		q.tables.clients: columnsOf[clientRow](), q.tables.grants: columnsOf[grantRow](),
-		q.tables.codes: columnsOf[codeRow](), q.tables.tokens: columnsOf[tokenRow](),
+// checkTables returns an error if a table with one of our names is another program's, or if one is not
+// there that must be.
+func (q *session) checkTables(must bool) error {
+	for _, table := range []struct {
+		name    string
+		columns []string
+	}{
+		{q.tables.clients, columnsOf[clientRow]()},
+		{q.tables.grants, columnsOf[grantRow]()},
+		{q.tables.codes, columnsOf[codeRow]()},
+		{q.tables.tokens, columnsOf[tokenRow]()},
 	} {
-		if _, err := q.isOurs(name, columns...); err != nil {
+		there, err := q.isOurs(table.name, table.columns...)
+		if err != nil {
 			return err
+		}
+		if must && !there {
+			return fmt.Errorf("%w: the schema is complete by %s, and table %s is missing: restore the whole database, or "+
+				"set TablePrefix", repository.ErrInvalid, q.tables.migrations, table.name)
 		}
 	}
 	return nil

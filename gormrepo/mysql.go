@@ -33,7 +33,9 @@ var mysqlDialect = dialect{
 		},
 		lockClause:     clause.Locking{Strength: clause.LockingStrengthUpdate},
 		lockStatements: lockGrantInSteps,
-		skipsLocked:    []clause.Expression{skipLocked, waitsForASecond{}},
+		locksRows:      []clause.Expression{clause.Locking{Strength: clause.LockingStrengthUpdate}, waitsForASecond("SELECT")},
+		skipsLocked:    []clause.Expression{skipLocked, waitsForASecond("SELECT")},
+		updatesMany:    []clause.Expression{waitsForASecond("UPDATE")},
 		insertsPairs:   true,
 		fenceWrites:    map[string]any{"fences": gorm.Expr("fences + 1")},
 		meaning:        mysqlMeaning,
@@ -47,17 +49,18 @@ var mysqlDialect = dialect{
 	},
 }
 
-// waitsForASecond gives a SELECT a second for locks on MariaDB. Where the session has none
-// (innodb_lock_wait_timeout=0), SKIP LOCKED of MariaDB 10.11 was seen to end the transaction with
-// error 1180 at the first row that is locked. For MySQL, the text is a comment.
-type waitsForASecond struct{}
+// waitsForASecond gives a SELECT or UPDATE a second for locks on MariaDB. Where the session has none
+// (innodb_lock_wait_timeout=0), one that locks many rows fails at the first that somebody has locked,
+// and may never get through; SKIP LOCKED of MariaDB 10.11 was seen to end the transaction with error
+// 1180 there. For MySQL, the text is a comment.
+type waitsForASecond string
 
 func (waitsForASecond) Build(clause.Builder) {}
 
-func (waitsForASecond) ModifyStatement(s *gorm.Statement) {
-	c := s.Clauses["SELECT"]
+func (verb waitsForASecond) ModifyStatement(s *gorm.Statement) {
+	c := s.Clauses[string(verb)]
 	c.BeforeExpression = clause.Expr{SQL: "/*M! SET STATEMENT innodb_lock_wait_timeout=1 FOR */"}
-	s.Clauses["SELECT"] = c
+	s.Clauses[string(verb)] = c
 }
 
 // lockGrantInSteps takes two statements. In one, the read of the code or token would begin a

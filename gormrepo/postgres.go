@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
@@ -29,6 +30,7 @@ var postgresDialect = dialect{
 		},
 		lockClause:     noKeyUpdate,
 		lockStatements: lockGrantAtOnce,
+		locksRows:      []clause.Expression{clause.Locking{Strength: clause.LockingStrengthUpdate}},
 		skipsLocked:    []clause.Expression{skipLocked},
 		insertsPairs:   true,
 		abortsOnError:  true,
@@ -79,22 +81,9 @@ func (d *postgres) check(ctx context.Context) error {
 // the same connection runs it, or if that of another connection is there. A pooler between the driver
 // and the server, such as PgBouncer in transaction mode, gives one session to several connections.
 func (d *postgres) checkPrepared(ctx context.Context) error {
-	within, stop := patience(ctx)
+	waits, stop := patience(ctx)
 	defer stop()
-	_, err := d.retry(within, func() (outcome, error) {
-		err := d.onTwoConnections(ctx, func(connections ...*session) error {
-			for range 3 { // a pooler may give each its own session once, or twice
-				for _, q := range connections {
-					var one int
-					if err := q.queryText([]any{&one}, "SELECT $1::int", 1); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
-		})
-		return d.failed(err)
-	})
+	_, err := d.retry(waits, func() (outcome, error) { return d.failed(d.onTwoConnections(waits, sameStatement)) })
 	switch sqlState(err) {
 	case postgresDuplicatePrepared, postgresNoPrepared:
 		return fmt.Errorf("%w: prepared statements are not those of their connection: behind a pooler that gives a session "+
@@ -103,20 +92,34 @@ func (d *postgres) checkPrepared(ctx context.Context) error {
 	return err
 }
 
-// onTwoConnections calls fn with a session on each of two connections, or of one if the pool is that
-// small.
-func (d *postgres) onTwoConnections(ctx context.Context, fn func(connections ...*session) error) error {
-	pool, err := d.db.DB()
-	if err != nil {
-		return err
-	}
-	return d.db.WithContext(ctx).Connection(func(one *gorm.DB) error {
-		if pool.Stats().MaxOpenConnections == 1 {
-			return fn(d.session(onConnection(ctx, one)))
+// sameStatement runs one statement with a parameter, which the driver prepares, on each connection.
+func sameStatement(connections ...*session) error {
+	for range 3 { // a pooler may give each its own session once, or twice
+		for _, q := range connections {
+			var one int
+			if err := q.queryText([]any{&one}, "SELECT $1::int", 1); err != nil {
+				return err
+			}
 		}
-		return d.db.WithContext(ctx).Connection(func(two *gorm.DB) error {
-			return fn(d.session(onConnection(ctx, one)), d.session(onConnection(ctx, two)))
+	}
+	return nil
+}
+
+// onTwoConnections calls fn with a session on each of two connections, or on one if a second one is
+// not to be had soon: the pool may be that small, or the rest of it in use.
+func (d *postgres) onTwoConnections(ctx context.Context, fn func(connections ...*session) error) error {
+	return d.db.WithContext(ctx).Connection(func(one *gorm.DB) error {
+		soon, stop := context.WithTimeout(ctx, time.Second)
+		defer stop()
+		first, done := d.session(onConnection(ctx, one)), false
+		err := d.db.WithContext(soon).Connection(func(two *gorm.DB) error {
+			done = true
+			return fn(first, d.session(onConnection(ctx, two)))
 		})
+		if !done {
+			return fn(first)
+		}
+		return err
 	})
 }
 

@@ -46,7 +46,18 @@ func patience(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, bounded := ctx.Deadline(); bounded {
 		return ctx, func() {}
 	}
+	if end, arrived := ctx.Value(waitsUntil{}).(time.Time); arrived {
+		return context.WithDeadlineCause(ctx, end, errPatience)
+	}
 	return context.WithTimeoutCause(ctx, longestPatience, errPatience)
+}
+
+// waitsUntil is the key of the time at which the waits of a call end that takes several transactions.
+type waitsUntil struct{}
+
+// arrived returns ctx for such a call, which arrives now.
+func arrived(ctx context.Context) context.Context {
+	return context.WithValue(ctx, waitsUntil{}, time.Now().Add(longestPatience))
 }
 
 // retry makes attempts until one ends otherwise than with mayRunAgain or unconnected, or waits ends,

@@ -18,7 +18,7 @@ var sqliteDialect = dialect{
 	name: "sqlite",
 	traits: traits{
 		schema:   "sqlite",
-		hasTable: "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+		hasTable: "SELECT count(*) FROM sqlite_master WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE",
 		clauses: callbacks.Config{
 			CreateClauses: []string{"INSERT", "VALUES"},
 			UpdateClauses: []string{"UPDATE", "SET", "WHERE", "RETURNING"},
@@ -234,7 +234,11 @@ func settings(db *gorm.DB) (restore func(), err error) {
 	set := func(values ...int) error { // PRAGMA takes no parameters
 		var errs []error
 		for i, name := range names {
-			errs = append(errs, db.Exec("PRAGMA "+name+" = "+strconv.Itoa(values[i])).Error)
+			value := strconv.Itoa(values[i])
+			if name == "secure_delete" && values[i] == 2 {
+				value = "FAST" // a number other than 0 is ON
+			}
+			errs = append(errs, db.Exec("PRAGMA "+name+" = "+value).Error)
 		}
 		return errors.Join(errs...)
 	}

@@ -93,8 +93,8 @@ var _ repository.Store = (*Store)(nil)
 //   - Galera: the DSN lacks wsrep_sync_wait=7 (a read may then miss what another node has
 //     acknowledged) or interpolateParams=true (an aborted transaction may then go unnoticed).
 //
-// On SQLite, each call takes one connection of the pool, changes two settings, and restores them
-// when it gives it back: foreign keys are enforced, and waits for locks end with ctx. For a
+// On SQLite, each call takes one connection of the pool, changes three settings, and restores them
+// when it gives it back: foreign keys are enforced, waits for locks end with ctx, and what is deleted is overwritten. For a
 // database in memory the pool must be limited to one connection; otherwise each connection has a
 // database of its own.
 //
@@ -237,6 +237,8 @@ func checkNow(fn func(q *session) error) func(q *session) error {
 		return fn(q)
 	}
 }
+
+func (s *Store) whole(_ context.Context, fn func(r access) (int, error)) (int, error) { return fn(s) }
 
 func (s *Store) forget(ctx context.Context) {
 	_ = s.during(ctx, func() error { s.database.forget(ctx); return nil }) // a closed store has no files open

@@ -135,15 +135,17 @@ func (r tokens) List(ctx context.Context, f repository.TokenFilter, page reposit
 
 func (r tokens) DeleteExpired(ctx context.Context, limit int) (gone int, err error) {
 	defer r.wrap("delete expired tokens", &err)
-	deleted, err := sweep(ctx, r, limit, (*session).tokens, "expires_at", deleteRows)
-	if err != nil {
-		return deleted, err
-	}
-	erased, err := sweep(ctx, r, limit, (*session).tokens, "replay_expires_at", eraseReplays)
-	if err == nil && max(deleted, erased) < limit {
-		r.forget(ctx)
-	}
-	return deleted + erased, err
+	return r.whole(ctx, func(r access) (int, error) {
+		deleted, err := sweep(ctx, r, limit, (*session).tokens, "expires_at", deleteRows)
+		if err != nil {
+			return deleted, err
+		}
+		erased, err := sweep(ctx, r, limit, (*session).tokens, "replay_expires_at", eraseReplays)
+		if err == nil && max(deleted, erased) < limit {
+			r.forget(ctx)
+		}
+		return deleted + erased, err
+	})
 }
 
 func eraseReplays(rows *gorm.DB) *gorm.DB {

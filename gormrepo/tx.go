@@ -20,6 +20,11 @@ type access interface {
 	// write calls fn, which changes all or nothing, once or more.
 	write(ctx context.Context, kind writeKind, fn func(q *session) error) error
 
+	// whole calls fn, which may write more than once. By itself, each write is a transaction of its own,
+	// and what they have done stays if fn fails. Within a transaction all of it is undone, and the number
+	// is 0.
+	whole(ctx context.Context, fn func(r access) (int, error)) (int, error)
+
 	// forget makes unreadable what was removed, after a write that removes.
 	forget(ctx context.Context)
 
@@ -31,6 +36,7 @@ type access interface {
 func (s *Store) InTx(ctx context.Context, fn func(tx repository.Repositories) error) (err error) {
 	s.transactions.Add(1)
 	defer s.transactions.Add(-1)
+	ctx = arrived(ctx)
 	err = s.runTx(ctx, fn, false)
 	if err == errNeedsSavepoints { //nolint:errorlint // nobody else has it
 		err = s.runTx(ctx, fn, true)
@@ -106,6 +112,31 @@ func (t *tx) Tokens() repository.Tokens { return tokens{t} }
 func (t *tx) forget(context.Context) {}
 
 func (t *tx) wrap(op string, err *error) { t.session.wrap(op, err) }
+
+func (t *tx) whole(ctx context.Context, fn func(r access) (int, error)) (n int, err error) {
+	err = t.write(ctx, severalChanges, func(q *session) (err error) {
+		n, err = fn(part{q})
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// part is how what whole calls gets at the transaction. It does not look at the context of the method
+// again: that ended after a part was done, and before the rest.
+type part struct{ *session }
+
+func (p part) read(_ context.Context, fn func(q *session) error) error { return fn(p.session) }
+
+func (p part) write(_ context.Context, _ writeKind, fn func(q *session) error) error {
+	return fn(p.session)
+}
+
+func (p part) whole(_ context.Context, fn func(r access) (int, error)) (int, error) { return fn(p) }
+
+func (p part) forget(context.Context) {}
 
 // verdict returns the error with which the transaction ends; fn returned err. If the transaction is
 // lost, lost replaces err in three cases: err is nil; err is ErrClosed; or lost says that the same

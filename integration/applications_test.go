@@ -76,6 +76,28 @@ func TestSessionsThatTheStoreCannotBeRightOnAreRefused(t *testing.T) {
 	}
 }
 
+func TestASettingOfAnApplicationsConnectionComesBackAsItWas(t *testing.T) {
+	for _, d := range sqliteDrivers {
+		for _, before := range []string{"0", "1", "FAST"} {
+			db := plainGORM(t, d, sqlite.Memory, &gorm.Config{})
+			store, err := gormrepo.New(db, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Exec("PRAGMA secure_delete = " + before).Error; err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.Clients().List(t.Context(), repository.Page{}); err != nil {
+				t.Error(err)
+			}
+			var after string
+			if err := db.Raw("PRAGMA secure_delete").Scan(&after).Error; err != nil || after != strings.Replace(before, "FAST", "2", 1) {
+				t.Errorf("%s: secure_delete was %s and is %s, %v", d.name, before, after, err)
+			}
+		}
+	}
+}
+
 // TestAHandleThatIsNoPoolIsRefused passes those of a transaction, which the application may roll back, and of one
 // connection.
 func TestAHandleThatIsNoPoolIsRefused(t *testing.T) {
@@ -242,12 +264,12 @@ func TestAClientThatTheApplicationHoldsIsNotSaidToBeMissing(t *testing.T) {
 func TestATransactionWhoseReadFailsIsNotCommitted(t *testing.T) {
 	address := postgreSQL.database(t)
 	opened(t, postgreSQL.backend(), address, func(store repository.Store) {
-		lock := postgreSQL.handle(t, address).Begin()
-		defer lock.Rollback()
-		if err := lock.Exec("LOCK TABLE oauth_grants IN ACCESS EXCLUSIVE MODE").Error; err != nil {
-			t.Fatal(err)
-		}
 		opened(t, postgreSQL.backend(), address+"&statement_timeout=200", func(hurried repository.Store) {
+			lock := postgreSQL.handle(t, address).Begin()
+			defer lock.Rollback()
+			if err := lock.Exec("LOCK TABLE oauth_grants IN ACCESS EXCLUSIVE MODE").Error; err != nil {
+				t.Fatal(err)
+			}
 			var read, after error
 			err := hurried.InTx(t.Context(), func(tx repository.Repositories) error {
 				if err := tx.Clients().Create(t.Context(), domain.Client{ID: "first", Kind: domain.Dynamic}); err != nil {

@@ -56,6 +56,28 @@ func TestWhatCannotBeOpenedIsRefusedAtOnceAndLeftAsItWas(t *testing.T) {
 			}
 			return path
 		}, "read-only"},
+		"a table with another case in its name": {func(t *testing.T) string {
+			path := dbPath(t)
+			execRaw(t, path, "CREATE TABLE OAuth_Clients (a TEXT)")
+			return path
+		}, "has no column"},
+		"a view with the name of a table": {func(t *testing.T) string {
+			path := dbPath(t)
+			execRaw(t, path, "CREATE VIEW oauth_tokens AS SELECT 1 AS a")
+			return path
+		}, "has no column"},
+		"another program's table beside our migrations": {func(t *testing.T) string {
+			path := dbPath(t)
+			execRaw(t, path, "CREATE TABLE oauth_migrations (id TEXT)", "INSERT INTO oauth_migrations VALUES ('0001')",
+				"CREATE TABLE oauth_clients (a TEXT)")
+			return path
+		}, "has no column"},
+		"a table that is missing": {func(t *testing.T) string {
+			path := dbPath(t)
+			closedDatabase(t, path)
+			execRaw(t, path, "DROP TABLE oauth_tokens")
+			return path
+		}, "oauth_tokens is missing"},
 		"a directory in place of a file": {func(t *testing.T) string { return t.TempDir() }, "is a directory"},
 		"a schema from the future": {func(t *testing.T) string {
 			path := dbPath(t)

@@ -110,7 +110,7 @@ func (l *lifecycle) secret() string {
 
 func (l *lifecycle) run(t *testing.T, store repository.Store) {
 	t.Helper()
-	ctx, steps := t.Context(), flow.New(store, nil)
+	ctx, steps := t.Context(), flow.New(clocked{store, l.clock}, nil)
 	clientSecret, code := l.secret(), l.secret()
 	client := domain.Client{ID: clientOfLifecycle, Kind: domain.Dynamic, Secrets: []domain.Secret{{Digest: domain.DigestOf(clientSecret)}}}
 	l.must(t, store.Clients().Create(ctx, client))
@@ -217,6 +217,14 @@ func (s *digests) add(d domain.Digest) {
 	}
 	s.all[d] = true
 }
+
+// clocked is a store whose clock, for a flow, is another one.
+type clocked struct {
+	repository.Store
+	now func() time.Time
+}
+
+func (s clocked) Now() time.Time { return s.now() }
 
 // remembering adds the digest of each code and token that is created, inside transactions too.
 type remembering struct {

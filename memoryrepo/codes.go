@@ -104,7 +104,7 @@ func (r codes) redeem(ctx context.Context, d domain.Digest, list []domain.Token)
 	if row == nil {
 		return nil, repository.ErrNotFound
 	}
-	now, added := r.Now(), tokens{r.repo}
+	now, added := r.Now(), tokens(r)
 	grant, err := added.redeemable(row, list, now)
 	if err != nil {
 		return row, err

@@ -21,8 +21,9 @@ type Clients interface {
 	Update(ctx context.Context, c domain.Client) (domain.Client, error)
 
 	// Delete removes the client with its grants, codes and tokens, or returns ErrNotFound. If there are
-	// many, it works in batches that other calls write between, and revokes a grant before it removes
-	// what hangs on it. With an error, as when ctx ends, a part may be gone; the next call goes on.
+	// many, it works in batches that other calls write between, and a grant goes after what hangs on it.
+	// With an error, as when ctx ends, a part may be gone; the next call goes on. What is left is live, if
+	// it was, and can be revoked.
 	// Within InTx it is all or nothing, as everything is.
 	Delete(ctx context.Context, id string) error
 
