@@ -24,7 +24,7 @@ type Options struct {
 	// that instances do not fall in step. Default, also for a negative one: DefaultInterval.
 	Interval time.Duration
 
-	// Batch is how many entities one call of the store removes at most. gormrepo removes up to 500 in
+	// Batch is how many entities one call of the store removes at most. gormrepo removes up to 100 in
 	// one transaction, but searches once a call: a large batch reads the old grants less often.
 	// Default: DefaultBatch.
 	Batch int
