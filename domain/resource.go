@@ -18,10 +18,13 @@ func SameResource(a, b string) bool {
 	return okA && okB && normalA == normalB
 }
 
-func normalResource(text string) (string, bool) {
+// resource is a URL in its normal form: the path, and the URL without it.
+type resource struct{ path, rest string }
+
+func normalResource(text string) (resource, bool) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" || u.Host == "" {
-		return "", false
+		return resource{}, false
 	}
 	u.Host = strings.ToLower(u.Host)
 	if port := defaultPorts[u.Scheme]; port != "" {
@@ -30,14 +33,7 @@ func normalResource(text string) (string, bool) {
 	u = new(url.URL).ResolveReference(u) // without dot segments
 	path := strings.TrimSuffix(normalEscapes(u.EscapedPath()), "/")
 	u.Path, u.RawPath = "", ""
-	rest := strings.TrimPrefix(normalEscapes(u.String()), u.Scheme+"://")
-	authority := rest
-	if end := strings.IndexAny(rest, "?#"); end >= 0 {
-		authority, rest = rest[:end], rest[end:]
-	} else {
-		rest = ""
-	}
-	return u.Scheme + "://" + authority + path + rest, true
+	return resource{path, normalEscapes(u.String())}, true
 }
 
 // defaultPorts are those that a URL of the scheme has when it names none (RFC 9110 §4.2).

@@ -146,15 +146,15 @@ func (q *session) consumeCode(d domain.Digest, code *domain.AuthorizationCode) (
 	return err == nil, err
 }
 
-func (r codes) DeleteExpired(ctx context.Context, limit int) (deleted int, err error) {
+func (r codes) DeleteExpired(ctx context.Context, limit int) (_ int, err error) {
 	defer r.wrap("delete expired authorization codes", &err)
-	deleted, err = r.whole(ctx, func(r access) (int, error) {
-		return sweep(ctx, r, limit, (*session).codes, "expires_at", deleteRows)
+	return r.whole(ctx, func(r access) (int, error) {
+		deleted, err := sweep(ctx, r, limit, (*session).codes, "expires_at", deleteRows)
+		if err == nil && deleted < limit {
+			r.forget(ctx)
+		}
+		return deleted, err
 	})
-	if err == nil && deleted < limit {
-		r.forget(ctx)
-	}
-	return deleted, err
 }
 
 func deleteRows(rows *gorm.DB) *gorm.DB { return rows.Delete(nil) }

@@ -131,8 +131,11 @@ type traits struct {
 	meaning func(err error) meaning
 }
 
-// skipLocked is the word for traits.skipsLocked that both servers have.
-var skipLocked = clause.Locking{Strength: clause.LockingStrengthUpdate, Options: clause.LockingOptionsSkipLocked}
+// forUpdate and skipLocked are the words for traits.locksRows and skipsLocked that both servers have.
+var (
+	forUpdate  = clause.Locking{Strength: clause.LockingStrengthUpdate}
+	skipLocked = clause.Locking{Strength: clause.LockingStrengthUpdate, Options: clause.LockingOptionsSkipLocked}
+)
 
 // meaning is what an error of a driver means. The zero value is that of nil, and of an error that
 // says nothing more.

@@ -63,14 +63,8 @@ func (r grants) Revoke(ctx context.Context, f repository.GrantFilter, why domain
 		if err != nil {
 			return err
 		}
-		revoked, err = inBatches(ids, func(batch []string) (int, error) {
-			if len(ids) > 1 { // or it begins anew at each row that somebody has locked at the moment
-				if _, err := q.lockGrants(batch); err != nil {
-					return 0, err
-				}
-			}
-			return q.revoke(batch, why)
-		})
+		many := len(ids) > 1
+		revoked, err = inBatches(ids, func(batch []string) (int, error) { return q.revoke(batch, why, many) })
 		return err
 	})
 	if err != nil {
@@ -79,18 +73,25 @@ func (r grants) Revoke(ctx context.Context, f repository.GrantFilter, why domain
 	return revoked, nil
 }
 
-func (q *session) revoke(ids []string, why domain.Reason) (int, error) {
+// revoke waits for each row if there are many grants. Otherwise all of it would begin anew at each row
+// that somebody has locked at the moment.
+func (q *session) revoke(ids []string, why domain.Reason, many bool) (int, error) {
 	now := q.now.UnixMicro()
+	var waits []clause.Expression
+	if many {
+		waits = q.updatesMany
+		if _, err := q.lockGrants(ids); err != nil {
+			return 0, err
+		}
+	}
 	fenced := q.grants().Where("id IN ? AND revoked_at IS NULL", ids).
 		Updates(map[string]any{"revoked_at": now, "revoked_reason": string(why)})
 	if fenced.Error != nil {
 		return 0, fenced.Error
 	}
 	for _, table := range []*gorm.DB{q.codes(), q.tokens()} {
-		if len(ids) > 1 {
-			table = table.Clauses(q.updatesMany...)
-		}
-		err := table.Where("grant_id IN ? AND revoked_at IS NULL", ids).Updates(map[string]any{"revoked_at": now}).Error
+		err := table.Clauses(waits...).Where("grant_id IN ? AND revoked_at IS NULL", ids).
+			Updates(map[string]any{"revoked_at": now}).Error
 		if err != nil {
 			return 0, err
 		}

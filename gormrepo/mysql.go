@@ -31,9 +31,9 @@ var mysqlDialect = dialect{
 			CreateClauses: []string{"INSERT", "VALUES"},
 			UpdateClauses: []string{"UPDATE", "SET", "WHERE"},
 		},
-		lockClause:     clause.Locking{Strength: clause.LockingStrengthUpdate},
+		lockClause:     forUpdate,
 		lockStatements: lockGrantInSteps,
-		locksRows:      []clause.Expression{clause.Locking{Strength: clause.LockingStrengthUpdate}, waitsForASecond("SELECT")},
+		locksRows:      []clause.Expression{forUpdate, waitsForASecond("SELECT")},
 		skipsLocked:    []clause.Expression{skipLocked, waitsForASecond("SELECT")},
 		updatesMany:    []clause.Expression{waitsForASecond("UPDATE")},
 		insertsPairs:   true,
@@ -68,7 +68,7 @@ func (verb waitsForASecond) ModifyStatement(s *gorm.Statement) {
 func lockGrantInSteps(c *compiler, grants, of string) grantLock {
 	return grantLock{
 		find: c.statement(c.table(of).Where("digest = ?", paramDigest).Pluck("grant_id", new([]string)), paramDigest),
-		lock: c.statement(c.table(grants).Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
+		lock: c.statement(c.table(grants).Clauses(forUpdate).
 			Where("id = ?", paramID).Pluck("id", new([]string)), paramID),
 	}
 }

@@ -30,7 +30,7 @@ var postgresDialect = dialect{
 		},
 		lockClause:     noKeyUpdate,
 		lockStatements: lockGrantAtOnce,
-		locksRows:      []clause.Expression{clause.Locking{Strength: clause.LockingStrengthUpdate}},
+		locksRows:      []clause.Expression{forUpdate},
 		skipsLocked:    []clause.Expression{skipLocked},
 		insertsPairs:   true,
 		abortsOnError:  true,

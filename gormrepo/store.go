@@ -94,9 +94,9 @@ var _ repository.Store = (*Store)(nil)
 //     acknowledged) or interpolateParams=true (an aborted transaction may then go unnoticed).
 //
 // On SQLite, each call takes one connection of the pool, changes three settings, and restores them
-// when it gives it back: foreign keys are enforced, waits for locks end with ctx, and what is deleted is overwritten. For a
-// database in memory the pool must be limited to one connection; otherwise each connection has a
-// database of its own.
+// when it gives it back: foreign keys are enforced, waits for locks end with ctx, and what is deleted
+// is overwritten. For a database in memory the pool must be limited to one connection; otherwise each
+// connection has a database of its own.
 //
 // On MySQL, a statement whose ctx has ended goes on waiting for its lock until
 // innodb_lock_wait_timeout is over: 50 seconds by default. Open of package mysql does not let the

@@ -133,7 +133,7 @@ func (r tokens) List(ctx context.Context, f repository.TokenFilter, page reposit
 	return list(ctx, r, func(q *session) *gorm.DB { return q.tokensBy(f) }, "digest", after[:], page, tokenOf)
 }
 
-func (r tokens) DeleteExpired(ctx context.Context, limit int) (gone int, err error) {
+func (r tokens) DeleteExpired(ctx context.Context, limit int) (_ int, err error) {
 	defer r.wrap("delete expired tokens", &err)
 	return r.whole(ctx, func(r access) (int, error) {
 		deleted, err := sweep(ctx, r, limit, (*session).tokens, "expires_at", deleteRows)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func TestTheRightsThatTheDocsNameAreEnoughAndEachIsNeeded(t *testing.T) {
 				t.Errorf("with the rights to work: %v", err)
 			}
 			for i, one := range all.work {
-				others := append(append([]string{}, all.work[:i]...), all.work[i+1:]...)
+				others := slices.Concat(all.work[:i], all.work[i+1:])
 				err := s.worksWith(t, address, others)
 				if err == nil && !strings.Contains(one, "USAGE") { // which every user has by default
 					t.Errorf("works without %s", one)
@@ -75,14 +76,15 @@ func (s server) worksWith(t *testing.T, address string, rights []string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, statement := range append([]string{fmt.Sprintf(s.newUser, name)}, rights...) {
+	db := s.handle(t, address)
+	for _, statement := range slices.Concat([]string{fmt.Sprintf(s.newUser, name)}, rights) {
 		statement = strings.NewReplacer("TO app", fmt.Sprintf("TO %s", name), "oauth.", databaseOf(t, address)+".").Replace(statement)
-		if err := s.handle(t, address).Exec(statement).Error; err != nil {
+		if err := db.Exec(statement).Error; err != nil {
 			t.Fatal(statement, err)
 		}
 	}
 	t.Cleanup(func() { // before the databases go, and after what was granted in them
-		if err := s.handle(t, address).Exec(fmt.Sprintf(s.noUser, name)).Error; err != nil {
+		if err := db.Exec(fmt.Sprintf(s.noUser, name)).Error; err != nil {
 			t.Error(err)
 		}
 	})
@@ -101,6 +103,7 @@ func everyVerb(ctx context.Context, store repository.Store, later func()) error 
 	client, grant := domain.Client{ID: domain.NewID(), Kind: domain.Dynamic}, domain.NewID()
 	code, other := domain.DigestOf(domain.NewSecret()), domain.DigestOf(domain.NewSecret())
 	refresh, next := domain.DigestOf(domain.NewSecret()), domain.DigestOf(domain.NewSecret())
+	redeemed := domain.DigestOf(domain.NewSecret())
 	token := func(d domain.Digest) domain.Token {
 		return domain.Token{
 			Digest: d, Kind: domain.RefreshToken, GrantID: grant, ClientID: client.ID, Subject: theUser,
@@ -122,6 +125,7 @@ func everyVerb(ctx context.Context, store repository.Store, later func()) error 
 		func() error { return store.AuthorizationCodes().Create(ctx, authorizationCode(code)) },
 		func() error { return second(store.AuthorizationCodes().Consume(ctx, code)) },
 		func() error { return store.AuthorizationCodes().Create(ctx, authorizationCode(other)) },
+		func() error { return second(store.AuthorizationCodes().Redeem(ctx, other, token(redeemed))) },
 		func() error { return store.Tokens().Create(ctx, token(refresh)) },
 		func() error { return second(store.Tokens().Rotate(ctx, refresh, domain.Replay{}, token(next))) },
 		func() error { return store.Tokens().Revoke(ctx, next) },

@@ -23,8 +23,8 @@ type Options struct {
 	NoRotation bool
 }
 
-// Flow runs the steps over one store, by the clock of that store. It has no state of its own: any number of processes that
-// share the store may run one, and all methods may be called concurrently.
+// Flow runs the steps over one store, by the clock of that store. It has no state of its own: any
+// number of processes that share the store may run one, and all methods may be called concurrently.
 type Flow struct {
 	store      repository.Store
 	grace      time.Duration
@@ -39,7 +39,7 @@ func New(store repository.Store, opts *Options) *Flow {
 	return &Flow{store: store, grace: cmp.Or(opts.Grace, DefaultGrace), noRotation: opts.NoRotation}
 }
 
-// refusal carries an error of Check or Issue through InTx, to be told from those of the store.
+// refusal marks an error of Check or Issue, to be told from those of the store.
 type refusal struct{ err error }
 
 func (r *refusal) Error() string { return r.err.Error() }
